@@ -25,6 +25,26 @@ class Outcome:
     payments: Mapping[str, float]
 
 
+@dataclass(frozen=True)
+class Outcomes:
+    """A batch of outcomes: every array has the batch as its leading axis.
+
+    Attributes:
+        allocation: agent name → actions or shares, shape (batch, ...).
+        payments: agent name → payments to the mechanism, shape (batch,).
+    """
+
+    allocation: Mapping[str, NDArray[np.float64]]
+    payments: Mapping[str, NDArray[np.float64]]
+
+    def one(self, index: int) -> Outcome:
+        """The outcome at ``index`` of the batch."""
+        return Outcome(
+            allocation={name: np.asarray(x[index]) for name, x in self.allocation.items()},
+            payments={name: float(t[index]) for name, t in self.payments.items()},
+        )
+
+
 @runtime_checkable
 class DirectMechanism(Protocol):
     """Agents report types; the mechanism answers with an outcome. Utility is ``value(i, outcome, true type) - payment``."""
@@ -49,4 +69,26 @@ class DirectMechanism(Protocol):
 
     def welfare(self, outcome: Outcome, true_types: Mapping[str, Any]) -> float:
         """Total value created, the planner's included (for prices: minus the global loss)."""
+        ...
+
+
+@runtime_checkable
+class BatchedDirectMechanism(DirectMechanism, Protocol):
+    """A direct mechanism that also answers many profiles at once; the auditor uses this where it is present.
+
+    Optional members, used where present: ``planner_value(outcome)`` (the planner's own gain before payments, batched),
+    ``welfare_bound(true_types)`` (a certified upper bound on welfare, batched), ``accuracy`` (error of payments and
+    values in money, where they are computed numerically) and ``prior``.
+    """
+
+    def outcomes(self, reports: Mapping[str, NDArray[Any]]) -> Outcomes:
+        """Outcomes of a batch of profiles: agent name → reports with the batch as leading axis."""
+        ...
+
+    def values(self, agent: str, outcomes: Outcomes, true_types: NDArray[Any]) -> NDArray[np.float64]:
+        """v_i for every outcome of the batch, shape (batch,)."""
+        ...
+
+    def welfares(self, outcomes: Outcomes, true_types: Mapping[str, NDArray[Any]]) -> NDArray[np.float64]:
+        """Welfare of every outcome of the batch, shape (batch,)."""
         ...

@@ -1,0 +1,6 @@
+"""A mechanism in its setting: who plays, what they may be, what is decided and paid."""
+
+from hurwicz.settings.direct import BatchedDirectMechanism, DirectMechanism, Outcome, Outcomes
+from hurwicz.settings.properties import PROPERTIES, Claim, Property
+
+__all__ = ["PROPERTIES", "BatchedDirectMechanism", "Claim", "DirectMechanism", "Outcome", "Outcomes", "Property"]

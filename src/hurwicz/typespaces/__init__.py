@@ -1,0 +1,17 @@
+"""What agents privately know: type spaces, and priors over them."""
+
+from hurwicz.typespaces.priors import DensityPrior, FinitePrior, Prior, ProductPrior, TruncatedNormal, Uniform
+from hurwicz.typespaces.spaces import Box, Finite, Interval, TypeSpace
+
+__all__ = [
+    "Box",
+    "DensityPrior",
+    "Finite",
+    "FinitePrior",
+    "Interval",
+    "Prior",
+    "ProductPrior",
+    "TruncatedNormal",
+    "TypeSpace",
+    "Uniform",
+]
