@@ -126,6 +126,7 @@ def figure_svg(figure: Figure, *, salt: str = "hurwicz") -> str:
 
     text = io.StringIO()
     with mpl.rc_context({"svg.hashsalt": salt, "svg.fonttype": "none"}):
-        figure.savefig(text, format="svg", bbox_inches="tight", metadata={"Date": None, "Creator": None})
+        figure.savefig(text, format="svg", bbox_inches="tight", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
     svg = text.getvalue()
-    return svg[svg.index("<svg") :]
+    # Matplotlib numbers its groups afresh in every file, but one page may hold several.
+    return re.sub(r'((?:\bid|href)="#?|url\(#)', rf"\g<1>{salt}-", svg[svg.index("<svg") :])

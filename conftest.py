@@ -1,4 +1,4 @@
-"""Tests run in float64, with the shapes in signatures checked at every call."""
+"""Tests and examples run in float64, with the shapes in signatures checked at every call."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ import os
 
 os.environ.setdefault("JAX_ENABLE_X64", "1")
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
+os.environ.setdefault("MPLBACKEND", "agg")
 
 from pathlib import Path
 
 import jaxtyping
+from sybil import Sybil
+from sybil.parsers.markdown import PythonCodeBlockParser, SkipParser
 
-SOURCE = Path(__file__).resolve().parents[1] / "src" / "hurwicz"
+SOURCE = Path(__file__).resolve().parent / "src" / "hurwicz"
 
 
 def _checked_modules() -> list[str]:
@@ -21,3 +24,6 @@ def _checked_modules() -> list[str]:
 
 
 jaxtyping.install_import_hook(_checked_modules(), "beartype.beartype")
+
+# The Python blocks of every page are run; those of one page share their names, as a reader would expect.
+pytest_collect_file = Sybil(parsers=[PythonCodeBlockParser(), SkipParser()], patterns=["*.md"]).pytest()

@@ -1,0 +1,72 @@
+"""Every key that a scenario file may have, read off the schema itself."""
+
+from __future__ import annotations
+
+from typing import Any, get_args
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from hurwicz.scenarios.schema import KINDS
+
+
+def explain_schema() -> list[dict[str, Any]]:
+    """One row for each key of each kind of scenario.
+
+    Returns:
+        Rows with ``kind``, ``key`` (tables joined by dots), ``type``, ``default`` (``None`` where the key is required),
+        ``required`` and ``meaning``.
+
+    Example:
+        >>> rows = {(row["kind"], row["key"]): row for row in explain_schema()}
+        >>> rows["dispatch", "max_rounds"]["default"], rows["dispatch", "case"]["required"]
+        (20, True)
+    """
+    return [row for kind, model in KINDS.items() for row in _rows(kind, model, prefix="")]
+
+
+def _rows(kind: str, model: type[BaseModel], prefix: str) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
+    for name, info in model.model_fields.items():
+        inner = info.annotation
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            rows += _rows(kind, inner, prefix=f"{prefix}{name}.")
+            continue
+        required = info.is_required()
+        rows.append(
+            {
+                "kind": kind,
+                "key": prefix + name,
+                "type": _type(info),
+                "default": None if required or info.default is PydanticUndefined else info.default,
+                "required": required,
+                "meaning": info.description or "",
+            }
+        )
+    return rows
+
+
+def _type(info: FieldInfo) -> str:
+    return _type_words(info.annotation) + "".join(f" {bound}" for bound in _bounds(info.metadata))
+
+
+def _type_words(annotation: Any) -> str:
+    words = {str: "text", int: "whole number", float: "number", bool: "true or false"}
+    if annotation in words:
+        return words[annotation]
+    arguments = get_args(annotation)
+    if arguments and all(isinstance(argument, str) for argument in arguments):
+        return " | ".join(f'"{argument}"' for argument in arguments)
+    if arguments and annotation.__origin__ is list:
+        return f"list of {_type_words(arguments[0])}"
+    if arguments and hasattr(annotation, "__metadata__"):
+        return _type_words(arguments[0])
+    if arguments:
+        return " or ".join(_type_words(argument) for argument in arguments if argument is not type(None))
+    return str(annotation)
+
+
+def _bounds(metadata: list[Any]) -> list[str]:
+    signs = {"gt": ">", "ge": "≥", "lt": "<", "le": "≤"}
+    return [f"{sign} {getattr(bound, name):g}" for bound in metadata for name, sign in signs.items() if hasattr(bound, name)]

@@ -1,0 +1,127 @@
+"""A scenario file → a checked scenario, or every mistake in it with its line."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from hurwicz._foundation import ScenarioError
+from hurwicz.scenarios.schema import KINDS, Scenario
+
+_Location = tuple[str | int, ...]
+
+
+def load_scenario(path: str | Path) -> Scenario:
+    """Read and check a scenario file.
+
+    Args:
+        path: a TOML file; its ``kind`` says which schema holds.
+
+    Returns:
+        The scenario, every key checked, file names in it resolved against the scenario's own folder.
+
+    Raises:
+        ScenarioError: not readable, not TOML, or with mistakes: one line of message for each, with its line in the file.
+
+    Example:
+        >>> import tempfile
+        >>> from hurwicz._foundation import ScenarioError
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder, "s.toml")
+        ...     _ = path.write_text('kind = "dispatch"\\ncase = "case14_ieee"\\nvalue_of_lost_laod = 1e4\\n')
+        ...     try:
+        ...         load_scenario(path)
+        ...     except ScenarioError as error:
+        ...         print(error.line, error.message)
+        3 value_of_lost_laod: unknown key; did you mean 'value_of_lost_load'?
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ScenarioError(f"cannot be read ({error.strerror}); expected a TOML file", path=path) from error
+    except UnicodeDecodeError as error:
+        raise ScenarioError("is not text in UTF-8; expected a TOML file", path=path) from error
+    try:
+        content = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ScenarioError(f"is not valid TOML: {error}", path=path) from error
+    kind = content.get("kind")
+    if kind not in KINDS:
+        known = ", ".join(f'"{name}"' for name in KINDS)
+        came = "it is missing" if kind is None else f"got {kind!r}"
+        raise ScenarioError(f"kind: expected one of {known}; {came}", path=path, line=_lines(text).get(("kind",)))
+    model = KINDS[kind]
+    try:
+        return model.model_validate(content, context={"folder": path.resolve().parent})
+    except ValidationError as error:
+        raise _with_lines(error, model, path, _lines(text)) from None
+
+
+def _lines(text: str) -> dict[_Location, int]:
+    """The line on which each key's statement begins.
+
+    The parser itself is asked: a prefix of the file that parses ends a statement, and the keys it adds stand in
+    the lines since the last one that did. So strings and arrays over several lines need no grammar of ours.
+    """
+    found: dict[_Location, int] = {}
+    lines = text.splitlines()
+    start = 0
+    for end in range(1, len(lines) + 1):
+        try:
+            content = tomllib.loads("\n".join(lines[:end]))
+        except tomllib.TOMLDecodeError:
+            continue
+        while start < end - 1 and (not lines[start].strip() or lines[start].lstrip().startswith("#")):
+            start += 1
+        for location in _locations(content):
+            found.setdefault(location, start + 1)
+        start = end
+    return found
+
+
+def _locations(content: Any, here: _Location = ()) -> list[_Location]:
+    entries = content.items() if isinstance(content, dict) else enumerate(content) if isinstance(content, list) else ()
+    inner = [location for key, value in entries for location in _locations(value, (*here, key))]
+    return [here, *inner] if here else inner
+
+
+def _with_lines(error: ValidationError, model: type[BaseModel], path: Path, lines: dict[_Location, int]) -> ScenarioError:
+    """All mistakes in one error: the first carries the line, the others follow, each with its own."""
+    mistakes = []
+    for detail in error.errors():
+        location = tuple(detail["loc"])
+        known = next((location[:n] for n in range(len(location), 0, -1) if location[:n] in lines), ())
+        mistakes.append((lines.get(known), _sentence(detail, location, model)))
+    mistakes.sort(key=lambda mistake: mistake[0] or 0)
+    line, message = mistakes[0]
+    others = [f"{path}:{where}: {what}" if where else f"{path}: {what}" for where, what in mistakes[1:]]
+    return ScenarioError("\n".join([message, *others]), path=path, line=line)
+
+
+def _sentence(detail: Any, location: _Location, model: type[BaseModel]) -> str:
+    name = ".".join(str(part) for part in location) or "scenario"
+    if detail["type"] == "extra_forbidden":
+        siblings = _keys_at(model, location[:-1])
+        near = difflib.get_close_matches(str(location[-1]), siblings, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"expected one of: {', '.join(siblings)}"
+        return f"{name}: unknown key; {hint}"
+    if detail["type"] == "missing":
+        return f"{name}: missing; add it (hurwicz run --explain-schema says what it means)"
+    text = str(detail["msg"]).removeprefix("Value error, ").removeprefix("Input should be ")
+    came = "" if isinstance(detail["input"], dict) else f"; got {detail['input']!r}"
+    return f"{name}: expected {text}{came}" if text != detail["msg"] else f"{name}: {text}{came}"
+
+
+def _keys_at(model: type[BaseModel], location: _Location) -> list[str]:
+    """The keys that the schema knows in the table at ``location``."""
+    for part in location:
+        if isinstance(part, str) and part in model.model_fields:
+            inner = model.model_fields[part].annotation
+            if isinstance(inner, type) and issubclass(inner, BaseModel):
+                model = inner
+    return list(model.model_fields)

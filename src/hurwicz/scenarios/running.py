@@ -1,0 +1,99 @@
+"""A checked scenario → its run → ``result.json`` and ``report.html``, both written whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hurwicz._foundation import InputError
+from hurwicz.reports import Page
+from hurwicz.scenarios.schema import Scenario
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+Progress = Callable[[str, float], None]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A scenario that has run.
+
+    Attributes:
+        result: plain data, what ``result.json`` holds.
+        page: the report.
+        tables: what the command line prints, in order.
+        converged: False where the method stopped early; ``message`` then says why, and ``result`` is what it reached.
+        files: the files written.
+    """
+
+    result: dict[str, Any]
+    page: Page
+    tables: list[Table] = field(default_factory=list)
+    converged: bool = True
+    message: str = ""
+    files: list[Path] = field(default_factory=list)
+
+
+def run_scenario(scenario: Scenario, *, name: str = "scenario", out: Path | None = None, progress: Progress | None = None) -> Run:
+    """Run a scenario and, where ``out`` is given, write ``result.json`` and ``report.html`` there.
+
+    Args:
+        scenario: from :func:`load_scenario`, or built in Python.
+        name: what the report calls it.
+        out: folder for the files; made if need be.
+        progress: called with what is being done and the fraction done.
+
+    Returns:
+        The run; ``converged`` tells whether the result may be used.
+
+    Raises:
+        InputError: the scenario names data that cannot be used, or ``out`` cannot be written.
+
+    Example:
+        >>> from hurwicz.scenarios import DispatchScenario
+        >>> run = run_scenario(DispatchScenario(kind="dispatch", case="case14_ieee", payments=["linear"], audit={"enabled": False}))
+        >>> round(run.result["objective"], 3)
+        2051.526
+    """
+    if out is not None:
+        _writable(out)
+    run = _runner(scenario)(scenario, name, progress or (lambda what, fraction: None))
+    if out is not None:
+        run.files.append(_write_whole(out / "result.json", json.dumps(run.result, indent=2, allow_nan=False) + "\n"))
+        run.files.append(_write_whole(out / "report.html", run.page.html()))
+    return run
+
+
+def _runner(scenario: Scenario) -> Callable[[Any, str, Progress], Run]:
+    if scenario.kind == "dispatch":
+        from hurwicz.scenarios.dispatch import run_dispatch
+
+        return run_dispatch
+    from hurwicz.scenarios.target import run_target
+
+    return run_target
+
+
+def _writable(folder: Path) -> None:
+    """Find out before the work, not after it, that the result has nowhere to go."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise InputError(f"--out {folder}: cannot be written ({error.strerror}); name another folder") from error
+
+
+def _write_whole(path: Path, text: str) -> Path:
+    """Write beside the target and rename: a reader sees the old file or the new one, never half of it."""
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=f".{path.name}.", delete=False, encoding="utf-8") as file:
+        file.write(text)
+    Path(file.name).chmod(0o644)
+    os.replace(file.name, path)  # noqa: PTH105
+    return path
