@@ -1,0 +1,237 @@
+"""The network's quadratic program: least modelled cost of meeting demand within line limits, and its prices."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from hurwicz._foundation import FloatArray, InfeasibleError, SolverError
+from hurwicz.prices.dispatch.network import DcNetwork, IntArray
+
+Segment = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class Supply:
+    """Modelled marginal costs, flattened: piece k of unit ``unit[k]`` spans ``width[k]`` MW, from ``start[k]`` to ``end[k]`` $/MWh."""
+
+    base: FloatArray
+    unit: IntArray
+    width: FloatArray
+    start: FloatArray
+    end: FloatArray
+
+
+def supply_of(low: FloatArray, curves: Sequence[Sequence[Segment]]) -> Supply:
+    """The curves of all units as one table; ``low`` is what each unit puts out at least, MW."""
+    count = np.fromiter((len(pieces) for pieces in curves), dtype=np.int64, count=len(curves))
+    flat = np.array([piece for pieces in curves for piece in pieces], dtype=np.float64).reshape(-1, 4)
+    return Supply(low, np.repeat(np.arange(len(curves)), count), flat[:, 1] - flat[:, 0], flat[:, 2], flat[:, 3])
+
+
+@dataclass(frozen=True)
+class ProgramSolution:
+    """An optimum of the program.
+
+    Attributes:
+        output: MW of each unit.
+        price: $/MWh at each bus (NaN at a bus where nothing can be put in, taken out or carried).
+        pair_flow_price: $/MWh per MW of relaxing the upper minus the lower limit of each pair.
+        theta: bus angles, radians.
+        lost, spilled: MW of load not served and of forced output thrown away at each bus.
+        gap: primal minus dual objective of the program, $/h, relative to their size.
+    """
+
+    output: FloatArray
+    price: FloatArray
+    pair_flow_price: FloatArray
+    theta: FloatArray
+    lost: FloatArray
+    spilled: FloatArray
+    gap: float
+
+
+class NetworkProgram:
+    """Minimise modelled cost subject to F = beta (theta_f - theta_t), balance at every bus, limits on F and on every piece.
+
+    One variable a pair of connected buses keeps the matrix well scaled where a bus-angle form alone mixes susceptances of 1 and 1e5.
+    """
+
+    def __init__(self, network: DcNetwork) -> None:
+        self.network = network
+        n, pairs = len(network.buses), len(network.pair_from)
+        total = np.bincount(network.pair_of, network.susceptance, pairs)
+        size = np.bincount(network.pair_of, np.abs(network.susceptance), pairs)
+        plain = np.abs(total) > 1e-9 * size
+        self.beta = np.where(plain & (size > 0), total, 1.0)
+        carried = total / self.beta
+        limits = np.sort(np.column_stack([self.beta * network.pair_low, self.beta * network.pair_high]), axis=1)
+        self.flow_low, self.flow_high = limits[:, 0], limits[:, 1]
+        across = np.arange(pairs)
+        ends = (np.concatenate([across, across]), np.concatenate([network.pair_from, network.pair_to]))
+        self.incidence = sparse.csc_matrix((np.concatenate([np.ones(pairs), -np.ones(pairs)]), ends), shape=(pairs, n))
+        self.out = (sparse.diags(carried) @ self.incidence).T.tocsc()
+        keep = np.ones(n, dtype=bool)
+        keep[network.reference] = False
+        self.free_angle = np.flatnonzero(keep)
+        self.angle_rows = sparse.hstack([sparse.diags(1 / self.beta), -self.incidence[:, self.free_angle]], format="csc")
+        self.has_low, self.has_high = np.isfinite(self.flow_low), np.isfinite(self.flow_high)
+
+    def solve(
+        self,
+        supply: Supply,
+        *,
+        lost_value: float | None = None,
+        lost_limit: FloatArray | None = None,
+        spill_limit: FloatArray | None = None,
+        pull: tuple[FloatArray, FloatArray] | None = None,
+    ) -> ProgramSolution:
+        """The optimum for these curves.
+
+        Args:
+            supply: modelled marginal costs.
+            lost_value: $/MWh of load not served or forced output spilled; None: neither is allowed.
+            lost_limit, spill_limit: MW of each bus that may be.
+            pull: (centre, weight) of a proximal term weight/2 (x - centre)² for each unit, $/MWh per MW.
+
+        Raises:
+            InfeasibleError: no dispatch meets demand within the limits.
+            SolverError: the interior-point method stalled on every setting.
+        """
+        net, base = self.network, self.network.base_mva
+        n, pairs, angles = len(net.buses), len(self.beta), len(self.free_angle)
+        pieces = len(supply.unit)
+        slack_buses = np.zeros(0, dtype=np.int64)
+        slack_sign, slack_width = np.zeros(0), np.zeros(0)
+        if lost_value is not None and lost_limit is not None and spill_limit is not None:
+            lost_at, spill_at = np.flatnonzero(lost_limit > 0), np.flatnonzero(spill_limit > 0)
+            slack_buses = np.concatenate([lost_at, spill_at])
+            slack_sign = np.concatenate([np.ones(len(lost_at)), -np.ones(len(spill_at))])
+            slack_width = np.concatenate([lost_limit[lost_at], spill_limit[spill_at]])
+        movers = pieces + len(slack_buses)
+        at_bus = np.concatenate([net.unit_bus[supply.unit], slack_buses])
+        put = sparse.csc_matrix((np.concatenate([np.ones(pieces), slack_sign]), (at_bus, np.arange(movers))), shape=(n, movers))
+        width = np.concatenate([supply.width, slack_width]) / base
+        slope = np.concatenate([(supply.end - supply.start) / np.maximum(supply.width, 1e-300), np.zeros(len(slack_buses))])
+        level = np.concatenate([supply.start, np.full(len(slack_buses), lost_value or 0.0)])
+        injected = np.bincount(net.unit_bus, supply.base, n) / base
+        H: Any = sparse.diags(slope * base**2)
+        q = level * base
+        if pull is not None:
+            centre, weight = pull
+            gather = sparse.csc_matrix((np.ones(pieces), (supply.unit, np.arange(pieces))), shape=(len(net.unit_bus), movers))
+            H = H + base**2 * (gather.T @ sparse.diags(weight) @ gather)
+            q = q + base * (gather.T @ (weight * (supply.base - centre)))
+        money = float(np.median(np.abs(q[q != 0]))) if np.any(q != 0) else 1.0
+        zero_flow, zero_angle = sparse.csc_matrix((pairs, movers)), sparse.csc_matrix((n, angles))
+        live = np.diff(sparse.hstack([put, self.out], format="csr").tocsr().indptr) > 0
+        eye, flow_eye = sparse.identity(movers, format="csc"), sparse.identity(pairs, format="csc")
+        A = sparse.bmat(
+            [
+                [put[live], -self.out[live], zero_angle[live]],
+                [zero_flow, self.angle_rows[:, :pairs], self.angle_rows[:, pairs:]],
+                [None, flow_eye[self.has_high], None],
+                [None, -flow_eye[self.has_low], None],
+                [eye, None, None],
+                [-eye, None, None],
+            ],
+            format="csc",
+        )
+        withdrawal = net.withdrawal - injected
+        if np.any(np.abs(withdrawal[~live]) > 1e-9):
+            bus = net.buses[np.flatnonzero(~live & (np.abs(withdrawal) > 1e-9))[0]]
+            raise InfeasibleError(f"bus {bus} has load and neither a line in service nor a generator; connect it or take its load off")
+        limits = [self.flow_high[self.has_high], -self.flow_low[self.has_low], width, np.zeros(movers)]
+        b = np.concatenate([withdrawal[live], np.zeros(pairs), *limits])
+        equalities = int(live.sum()) + pairs
+        P = sparse.block_diag([sparse.triu(H / money), sparse.csc_matrix((pairs + angles, pairs + angles))], format="csc")
+        c = np.concatenate([q / money, np.zeros(pairs + angles)])
+        x, z, gap = _interior_point(P, c, A, b, equalities)
+        return self._unpack(x, z * money / base, supply, slack_buses, slack_sign, live, movers, gap)
+
+    def _unpack(
+        self,
+        x: FloatArray,
+        z: FloatArray,
+        supply: Supply,
+        slack_buses: IntArray,
+        slack_sign: FloatArray,
+        live: NDArray[np.bool_],
+        movers: int,
+        gap: float,
+    ) -> ProgramSolution:
+        net, base = self.network, self.network.base_mva
+        n, pairs, pieces = len(net.buses), len(self.beta), len(supply.unit)
+        moved = x[:movers] * base
+        moved = np.maximum(moved, 0.0)
+        moved[:pieces] = np.minimum(moved[:pieces], supply.width)
+        output = supply.base + np.bincount(supply.unit, moved[:pieces], len(supply.base))
+        price = np.full(n, np.nan)
+        price[live] = -z[: live.sum()]
+        at = int(live.sum()) + pairs
+        flow_price = np.zeros(pairs)
+        flow_price[self.has_high] += z[at : at + self.has_high.sum()]
+        at += int(self.has_high.sum())
+        flow_price[self.has_low] -= z[at : at + self.has_low.sum()]
+        theta = np.zeros(n)
+        theta[self.free_angle] = x[movers + pairs :]
+        slack = moved[pieces:]
+        lost = np.bincount(slack_buses[slack_sign > 0], slack[slack_sign > 0], n)
+        spilled = np.bincount(slack_buses[slack_sign < 0], slack[slack_sign < 0], n)
+        return ProgramSolution(output, price, flow_price, theta, lost, spilled, gap)
+
+
+_LADDER: tuple[dict[str, float], ...] = (
+    {"equilibrate_max_iter": 50, "equilibrate_min_scaling": 1e-6, "equilibrate_max_scaling": 1e6},
+    {},
+    {"equilibrate_max_iter": 50, "equilibrate_min_scaling": 1e-6, "equilibrate_max_scaling": 1e6, "static_regularization_constant": 1e-7},
+    {"equilibrate_enable": False},
+)
+_TOLERANCE = 1e-10
+_ACCEPTED = 1e-8  # residuals and gap that still count as solved where no setting reaches the tolerance
+
+
+def _interior_point(
+    P: sparse.csc_matrix, q: FloatArray, A: sparse.csc_matrix, b: FloatArray, equalities: int
+) -> tuple[FloatArray, FloatArray, float]:
+    """Clarabel on min x'Px/2 + q'x, Ax + s = b, s = 0 then s >= 0; the primal, the dual and the relative gap."""
+    import clarabel
+
+    best: tuple[float, Any] | None = None
+    status = None
+    for extra in _LADDER:
+        settings = clarabel.DefaultSettings()
+        settings.verbose = False
+        settings.max_threads = 1
+        settings.tol_gap_abs = settings.tol_gap_rel = settings.tol_feas = _TOLERANCE
+        for key, value in extra.items():
+            setattr(settings, key, value)
+        cones = [clarabel.ZeroConeT(equalities), clarabel.NonnegativeConeT(A.shape[0] - equalities)]
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                solution = clarabel.DefaultSolver(P, q, A, b, cones, settings).solve()
+        except Exception as error:  # a panic of the solver on one setting is no reason not to try the next
+            status = repr(error)
+            continue
+        status = str(solution.status)
+        if "PrimalInfeasible" in status:
+            raise InfeasibleError("no dispatch meets demand within the line limits")
+        gap = abs(solution.obj_val - solution.obj_val_dual) / max(1.0, abs(solution.obj_val))
+        worst = max(solution.r_prim, solution.r_dual, gap)
+        if np.isfinite(worst) and (best is None or worst < best[0]):
+            best = (worst, solution)
+        if status == "Solved":
+            break
+    if best is None or best[0] > _ACCEPTED:
+        raise SolverError(f"the interior-point method stalled on the network program ({status}); check the case for extreme impedances or limits")
+    solution = best[1]
+    return np.array(solution.x), np.array(solution.z), float(
+        abs(solution.obj_val - solution.obj_val_dual) / max(1.0, abs(solution.obj_val))
+    )
