@@ -1,0 +1,103 @@
+"""Hard constraints by the method of multipliers (augmented Lagrangian); the multipliers are prices."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hurwicz._foundation import FloatArray, Status
+from hurwicz.prices.exchange import Exchange
+
+if TYPE_CHECKING:
+    from hurwicz.prices.planner import _Reached
+
+
+def violations(exchange: Exchange, x: FloatArray) -> dict[str, FloatArray]:
+    """Formula: g for equalities, max(g, 0) for inequalities, by constraint."""
+    values = exchange.loss.call("nodes", x, exchange.terms)
+    return {
+        name: np.asarray(values[name], dtype=np.float64)
+        if kind == "equality"
+        else np.maximum(np.asarray(values[name], dtype=np.float64), 0.0)
+        for name, kind in exchange.loss.constraints.items()
+    }
+
+
+def method_of_multipliers(
+    exchange: Exchange, run: Callable[[FloatArray, float], Any], start: FloatArray, tol: float, max_updates: int = 60
+) -> tuple[_Reached, float]:
+    """Formula: min S + C subject to g = 0, h <= 0: mu <- mu + rho g, max(nu + rho h, 0), the penalty rho growing where violations do not shrink.
+
+    Hestenes (1969), Powell (1969), Rockafellar (1973) for inequalities.
+
+    Args:
+        exchange: its ``terms`` carry the multipliers, and are replaced.
+        run: drives the agents to a tolerance at fixed multipliers.
+        start: first actions, flat.
+        tol: on the residual, and on the largest violation relative to 1 + the largest action.
+        max_updates: of the multipliers.
+
+    Returns:
+        What the last run reached, and its largest violation.
+    """
+    loss = exchange.loss
+    penalty = _first_penalty(exchange, start)
+    exchange.terms = exchange.terms._replace(penalty=penalty)
+    x, before, inner = start, np.inf, max(tol, 1e-4)
+    reached = None
+    worst = np.inf
+    for _ in range(max_updates):
+        reached = run(x, inner)
+        if reached.status is not Status.STATIONARY_POINT:
+            return reached, _worst(exchange, reached.x)
+        x = reached.x
+        values = loss.call("nodes", x, exchange.terms)
+        updated = {}
+        gap = 0.0
+        for name, kind in loss.constraints.items():
+            g = np.asarray(values[name], dtype=np.float64)
+            old = exchange.terms.multipliers[name]
+            new = old + penalty * g if kind == "equality" else np.maximum(old + penalty * g, 0.0)
+            # (new - old) / penalty is g, or -nu / rho where an inequality is slack: feasibility and complementarity at once.
+            gap = max(gap, float(np.max(np.abs(new - old), initial=0.0)) / penalty)
+            updated[name] = new
+        exchange.terms = exchange.terms._replace(multipliers={**exchange.terms.multipliers, **updated})
+        worst = _worst(exchange, x)
+        if gap <= tol * (1.0 + float(np.max(np.abs(x), initial=0.0))) and inner <= tol:
+            return reached, worst
+        if gap > 0.25 * before:
+            penalty *= 5.0
+            exchange.terms = exchange.terms._replace(penalty=penalty)
+        before = gap
+        inner = max(tol, min(0.1 * inner, 0.1 * gap))
+    assert reached is not None
+    reached.status = Status.STEP_LIMIT
+    reached.cause = (
+        f"method of multipliers: {max_updates} updates ended with a violation of {worst:.2g}; the constraints may have no common point"
+    )
+    return reached, worst
+
+
+def _worst(exchange: Exchange, x: FloatArray) -> float:
+    return max((float(np.max(np.abs(gap), initial=0.0)) for gap in violations(exchange, x).values()), default=0.0)
+
+
+def _first_penalty(exchange: Exchange, x: FloatArray) -> float:
+    """A penalty that bends about as much as S itself does."""
+    from hurwicz.prices.dynamics.protocol import steepest_curvature
+
+    terms = exchange.terms
+    try:
+        bends = []
+        for penalty in (1.0, 2.0):
+            # Multipliers of 1 switch the inequalities on, so that their bending is seen.
+            on = {name: np.ones(exchange.loss.node_shapes[name]) for name in exchange.loss.constraints}
+            exchange.terms = terms._replace(penalty=penalty, multipliers=on)
+            bends.append(steepest_curvature(exchange, x))
+    finally:
+        exchange.terms = terms
+    grown = max(bends[1] - bends[0], 1e-9)
+    own = max(2.0 * bends[0] - bends[1], 0.0)
+    return float(np.clip(own / grown, 1.0, 1e6))

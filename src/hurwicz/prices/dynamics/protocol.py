@@ -1,0 +1,74 @@
+"""What every response dynamics is: init, step, terminate, result; one driver loop (the planner's) runs them all."""
+
+from __future__ import annotations
+
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+import scipy.sparse.linalg
+
+from hurwicz._foundation import FloatArray
+from hurwicz.prices.exchange import Exchange, Iterate
+
+
+@runtime_checkable
+class Dynamics(Protocol):
+    """A rule from answers to the next offers."""
+
+    @property
+    def title(self) -> str:
+        """What the field calls it."""
+        ...
+
+    def init(self, exchange: Exchange, start: FloatArray) -> Iterate:
+        """The first iterate; may look at the loss, may ask the agents."""
+        ...
+
+    def step(self, exchange: Exchange, iterate: Iterate) -> Iterate:
+        """The next iterate, from one or more rounds."""
+        ...
+
+    def terminate(self, iterate: Iterate, tol: float) -> bool:
+        """True where the residual is small enough."""
+        ...
+
+    def result(self, iterate: Iterate) -> FloatArray:
+        """The actions to report."""
+        ...
+
+
+class Rule:
+    """``terminate`` and ``result`` as all dynamics here have them."""
+
+    def terminate(self, iterate: Iterate, tol: float) -> bool:
+        """Residual within the tolerance."""
+        return iterate.residual <= tol
+
+    def result(self, iterate: Iterate) -> FloatArray:
+        """The last actions."""
+        return iterate.x
+
+
+def relative(change: FloatArray, x: FloatArray) -> float:
+    """Largest entry of ``change`` over 1 + the largest of ``x``."""
+    return float(np.max(np.abs(change), initial=0.0) / (1.0 + np.max(np.abs(x), initial=0.0)))
+
+
+def steepest_curvature(exchange: Exchange, x: FloatArray) -> float:
+    """Largest |eigenvalue| of the system loss's Hessian at ``x``, by Lanczos on Hessian–vector products.
+
+    A Ritz value never exceeds the eigenvalue that it approaches; the tolerance asked for is 1e-6 relative.
+    """
+    n = x.size
+    if n <= 3:
+        matrix = np.column_stack([exchange.bend(x, column) for column in np.eye(n)])
+        return float(np.max(np.abs(np.linalg.eigvalsh(0.5 * (matrix + matrix.T)))))
+    operator = scipy.sparse.linalg.LinearOperator((n, n), matvec=lambda v: exchange.bend(x, np.asarray(v).ravel()), dtype=np.float64)
+    start = np.random.default_rng(0).standard_normal(n)
+    if not np.any(operator.matvec(start)):
+        return 0.0
+    try:
+        (found,) = scipy.sparse.linalg.eigsh(operator, k=1, which="LM", v0=start, tol=1e-6, return_eigenvectors=False)
+    except scipy.sparse.linalg.ArpackNoConvergence as error:
+        found = error.eigenvalues[0] if len(error.eigenvalues) else np.linalg.norm(operator.matvec(start)) / np.linalg.norm(start)
+    return float(abs(found))

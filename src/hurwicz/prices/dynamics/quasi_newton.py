@@ -1,0 +1,112 @@
+"""Accelerations that see answers only: Anderson on the actions, Broyden on the aggregate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from hurwicz._foundation import FloatArray, InputError
+from hurwicz.prices.dynamics.protocol import Rule, relative, steepest_curvature
+from hurwicz.prices.exchange import Exchange, Iterate
+
+
+@dataclass(frozen=True)
+class Anderson(Rule):
+    """Anderson acceleration (1965) of the proximal response: the least-squares mix of the last answers.
+
+    Safeguarded: where the residual has grown twofold, the memory is dropped and plain proximal rounds go on.
+
+    Args:
+        memory: number of past answers in the mix.
+        weight: rho of the proximal response; if omitted, from Lanczos.
+    """
+
+    memory: int = 8
+    weight: float | None = None
+    title: str = "Anderson acceleration"
+
+    def __post_init__(self) -> None:
+        if self.memory < 1:
+            raise InputError(f"Anderson: expected a memory of at least 1, got {self.memory!r}")
+
+    def init(self, exchange: Exchange, start: FloatArray) -> Iterate:
+        """No history."""
+        rho = self.weight or max(1.001 * steepest_curvature(exchange, start), 1e-9)
+        return Iterate(start, memory={"rho": rho, "at": start, "points": [], "gaps": [], "best": np.inf})
+
+    def step(self, exchange: Exchange, iterate: Iterate) -> Iterate:
+        """One proximal response at the mixed point."""
+        memory = dict(iterate.memory)
+        at, rho = memory["at"], memory["rho"]
+        price, value = exchange.price(at), exchange.value(at)
+        answer = exchange.ask(price, anchor=at, weight=rho)
+        gap = answer - at
+        if self.weight is None and exchange.value(answer) > value - price @ gap + 0.5 * rho * (gap @ gap) + 1e-12 * (1.0 + abs(value)):
+            rho = max(2.0 * rho, 1.001 * steepest_curvature(exchange, answer))
+            memory.update(points=[], gaps=[], best=np.inf)
+        size = float(np.linalg.norm(gap))
+        if size > 2.0 * memory["best"]:
+            memory.update(points=[], gaps=[], best=np.inf)
+        points = [*memory["points"], answer][-(self.memory + 1) :]
+        gaps = [*memory["gaps"], gap][-(self.memory + 1) :]
+        then = answer
+        if len(gaps) > 1:
+            changes = np.column_stack([gaps[k + 1] - gaps[k] for k in range(len(gaps) - 1)])
+            moves = np.column_stack([points[k + 1] - points[k] for k in range(len(points) - 1)])
+            mix = np.linalg.lstsq(changes, gap, rcond=1e-12)[0]
+            trial = answer - moves @ mix
+            then = trial if np.all(np.isfinite(trial)) else answer
+        memory.update(rho=rho, at=then, points=points, gaps=gaps, best=min(memory["best"], size))
+        return Iterate(answer, relative(gap, at), memory)
+
+
+@dataclass(frozen=True)
+class Broyden(Rule):
+    """Broyden's method (1965) on the aggregate: y = sum_i A_i r_i(-A_iᵀ grad f(y)) + b, from linear prices alone.
+
+    The first Jacobian is a multiple of the identity, seen from one small probing round; a step that makes the residual grow is halved.
+    """
+
+    title: str = "Broyden on the aggregate"
+
+    def init(self, exchange: Exchange, start: FloatArray) -> Iterate:
+        """One round at the start and one beside it."""
+        y = self._aggregate(exchange, start)
+        x, gap = self._miss(exchange, y)
+        size = float(np.linalg.norm(gap))
+        nudge = 1e-4 * gap * (1.0 + float(np.linalg.norm(y))) / max(size, 1e-300)
+        _, beside = self._miss(exchange, y + nudge)
+        rate = float((beside - gap) @ nudge) / max(float(nudge @ nudge), 1e-300)
+        inverse = np.eye(y.size) / (rate if abs(rate) > 1e-12 else 1.0)
+        return Iterate(x, relative(gap, y), {"y": y, "gap": gap, "inverse": inverse})
+
+    @staticmethod
+    def _aggregate(exchange: Exchange, x: FloatArray) -> FloatArray:
+        waist = exchange.loss.waist
+        if waist is None:
+            return x
+        matrix, offset = waist.at(exchange.terms)
+        return np.asarray(matrix @ x + offset)
+
+    def _miss(self, exchange: Exchange, y: FloatArray) -> tuple[FloatArray, FloatArray]:
+        waist = exchange.loss.waist
+        price = exchange.price(y) if waist is None else -waist.at(exchange.terms)[0].T @ waist.gradient(y, exchange.terms)
+        x = exchange.ask(price)
+        return x, self._aggregate(exchange, x) - y
+
+    def step(self, exchange: Exchange, iterate: Iterate) -> Iterate:
+        """One linear price to everyone (more where the step must be shortened)."""
+        y, gap, inverse = iterate.memory["y"], iterate.memory["gap"], iterate.memory["inverse"]
+        move = -inverse @ gap
+        for _ in range(6):
+            x, after = self._miss(exchange, y + move)
+            change = after - gap
+            reach = inverse @ change
+            scale = float(move @ reach)
+            if abs(scale) > 1e-300:
+                inverse = inverse + np.outer(move - reach, move @ inverse) / scale
+            if np.linalg.norm(after) <= 2.0 * np.linalg.norm(gap):
+                break
+            move = 0.5 * move
+        return Iterate(x, relative(after, y), {"y": y + move, "gap": after, "inverse": inverse})

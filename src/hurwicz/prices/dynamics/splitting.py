@@ -1,0 +1,89 @@
+"""Sharing ADMM on the aggregate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from hurwicz._foundation import FloatArray
+from hurwicz.prices.dynamics.protocol import Rule, relative
+from hurwicz.prices.exchange import Exchange, Iterate
+
+
+@dataclass(frozen=True)
+class SharingADMM(Rule):
+    """Sharing ADMM (Boyd et al. 2011, section 7.3) on S(x) = f(A x + b).
+
+    With N the number of coordinates that meet in a row of A, w = A x / N the mean contribution and z its copy in f:
+
+        x_i <- argmin C_i(x) + penalty/2 |A_i (x - x_i) + (w - z + u)|²      (agents; the square bounded by its diagonal)
+        z   <- argmin f(N z + b) + N penalty/2 |z - w - u|²                  (planner)
+        u   <- u + w - z
+
+    Args:
+        penalty: if omitted, the largest curvature of f at the start.
+    """
+
+    penalty: float | None = None
+    title: str = "sharing ADMM"
+
+    def init(self, exchange: Exchange, start: FloatArray) -> Iterate:
+        """Copy z at the start's mean contribution, no dual."""
+        waist = exchange.loss.waist
+        matrix, offset = (np.eye(start.size), np.zeros(start.size)) if waist is None else waist.at(exchange.terms)
+        count = float(np.max((np.abs(matrix) > 0).sum(axis=1), initial=1))
+        mean = matrix @ start / count
+        bend = self._bend(exchange, count * mean + offset)
+        penalty = self.penalty or max(float(np.max(np.abs(np.linalg.eigvalsh(bend)))), 1e-9)
+        memory = {"matrix": matrix, "offset": offset, "count": count, "z": mean, "u": np.zeros_like(mean), "penalty": penalty}
+        return Iterate(start, memory=memory)
+
+    @staticmethod
+    def _bend(exchange: Exchange, y: FloatArray) -> FloatArray:
+        waist = exchange.loss.waist
+        return np.asarray(exchange.loss.call("hessian", y, exchange.terms)) if waist is None else waist.hessian(y, exchange.terms)
+
+    @staticmethod
+    def _slope(exchange: Exchange, y: FloatArray) -> FloatArray:
+        waist = exchange.loss.waist
+        return -exchange.price(y) if waist is None else waist.gradient(y, exchange.terms)
+
+    def step(self, exchange: Exchange, iterate: Iterate) -> Iterate:
+        """One proximal response for everyone, one small proximal problem for the planner."""
+        memory = dict(iterate.memory)
+        matrix, offset, count, penalty = memory["matrix"], memory["offset"], memory["count"], memory["penalty"]
+        x, z, u = iterate.x, memory["z"], memory["u"]
+        gap = matrix @ x / count - z + u
+        # |A_i d|² <= d' diag(|A_i|' |A_i| 1) d within one agent: its own coordinates only.
+        weight = penalty * self._own_weight(exchange, matrix)
+        moved = exchange.ask(-penalty * matrix.T @ gap, anchor=x, weight=np.maximum(weight, 1e-12))
+        mean = matrix @ moved / count
+        centre = mean + u
+        copy = self._prox(exchange, centre, offset, count, penalty, z)
+        memory.update(z=copy, u=u + mean - copy)
+        residual = max(relative(moved - x, x), relative(count * (mean - copy), count * mean))
+        return Iterate(moved, residual, memory)
+
+    @staticmethod
+    def _own_weight(exchange: Exchange, matrix: FloatArray) -> FloatArray:
+        size = np.abs(matrix)
+        weight = np.empty(matrix.shape[1])
+        for name, shape in exchange.loss.agents.items():
+            where = exchange.loss.slice_of(name)
+            members = shape[0] if name in exchange.loss.populations else 1
+            own = size[:, where].reshape(size.shape[0], members, -1)
+            weight[where] = np.einsum("dmi,dm->mi", own, own.sum(axis=2)).ravel()
+        return weight
+
+    def _prox(
+        self, exchange: Exchange, centre: FloatArray, offset: FloatArray, count: float, penalty: float, start: FloatArray
+    ) -> FloatArray:
+        z = start
+        for _ in range(50):
+            # Divided by count: grad f(count z + b) + penalty (z - centre) = 0.
+            slope = self._slope(exchange, count * z + offset) + penalty * (z - centre)
+            if np.max(np.abs(slope), initial=0.0) <= 1e-13 * (1.0 + penalty * np.max(np.abs(centre), initial=0.0)):
+                break
+            z = z - np.linalg.solve(count * self._bend(exchange, count * z + offset) + penalty * np.eye(z.size), slope)
+        return z
