@@ -38,10 +38,11 @@ class DcNetwork:
         line_rows: row of the case's branch table of each line.
         line_from, line_to: bus index of each line's ends.
         susceptance, shift, rate: of each line; rate inf where there is none.
+        angle_low, angle_high: limits on theta_f - theta_t of each line (infinite in MATPOWER's form).
         pair_of: pair index of each line; ``pair_sign`` -1 where the line runs against its pair.
         pair_from, pair_to, pair_low, pair_high: the rows.
         pair_low_line, pair_high_line: line that sets the limit.
-        island: index of the connected part that each bus belongs to.
+        island: index of the connected part that each bus belongs to; ``reference`` the bus of each part whose angle is 0.
         unit_rows: row of the case's gen table of each unit; ``unit_bus`` its bus index; ``pmin, pmax`` in MW.
         units: name of each unit.
         notes: what a reader should know (jumpers without reactance, ...).
@@ -59,6 +60,8 @@ class DcNetwork:
     susceptance: FloatArray
     shift: FloatArray
     rate: FloatArray
+    angle_low: FloatArray
+    angle_high: FloatArray
     pair_of: IntArray
     pair_sign: FloatArray
     pair_from: IntArray
@@ -160,6 +163,7 @@ def dc_network(case: MatpowerCase, form: str = "powermodels") -> DcNetwork:
     rate = np.where(rating > 0, rating, np.inf)
     with np.errstate(divide="ignore", invalid="ignore"):
         reach = np.where(b == 0, np.inf, rate / np.abs(b))
+    angle_low, angle_high = low, high
     low, high = np.maximum(low, shift - reach), np.minimum(high, shift + reach)
     moved = np.zeros(len(alive))
     np.add.at(moved, f, -b * shift)
@@ -185,6 +189,8 @@ def dc_network(case: MatpowerCase, form: str = "powermodels") -> DcNetwork:
         b,
         shift,
         rate,
+        angle_low,
+        angle_high,
         *pairs,
         island.astype(np.int64),
         first,

@@ -152,7 +152,7 @@ class NetworkProgram:
         equalities = int(live.sum()) + pairs
         P = sparse.block_diag([sparse.triu(H / money), sparse.csc_matrix((pairs + angles, pairs + angles))], format="csc")
         c = np.concatenate([q / money, np.zeros(pairs + angles)])
-        x, z, gap = _interior_point(P, c, A, b, equalities)
+        x, z, gap = interior_point(P, c, A, b, equalities)
         return self._unpack(x, z * money / base, supply, slack_buses, slack_sign, live, movers, gap)
 
     def _unpack(
@@ -197,7 +197,7 @@ _TOLERANCE = 1e-10
 _ACCEPTED = 1e-8  # residuals and gap that still count as solved where no setting reaches the tolerance
 
 
-def _interior_point(
+def interior_point(
     P: sparse.csc_matrix, q: FloatArray, A: sparse.csc_matrix, b: FloatArray, equalities: int
 ) -> tuple[FloatArray, FloatArray, float]:
     """Clarabel on min x'Px/2 + q'x, Ax + s = b, s = 0 then s >= 0; the primal, the dual and the relative gap."""

@@ -1,0 +1,272 @@
+"""Four ways to pay the generators of a coordinated grid, all computed by the planner from what the answers revealed.
+
+Transfers (what a generator receives, $/h); payments are minus these. Opting out is being off: 0 MW at no cost. Unit commitment is not solved:
+a unit in service runs at Pmin at least, so with Pmin > 0 or a fixed cost even a Clarke transfer can leave it worse off than being off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from hurwicz._foundation import FloatArray, InfeasibleError, InputError, NotConvergedError, SolverError
+from hurwicz.prices.dispatch.network import DcNetwork
+from hurwicz.prices.dispatch.planner import Knowledge, excess
+from hurwicz.prices.dispatch.program import NetworkProgram, ProgramSolution, Supply, supply_of
+from hurwicz.prices.dispatch.reduced import ReducedProgram
+from hurwicz.prices.offer import Offer
+from hurwicz.typespaces import Prior
+
+RULES: tuple[str, ...] = ("linear", "own_path", "clarke", "expected_externality")
+_DENSE = 60_000  # entries of shift factors up to which the reduced program is the faster one
+
+
+def slack_limits(net: DcNetwork) -> tuple[FloatArray, FloatArray]:
+    """MW at each bus that may go unserved (loads, and what units there must take) or be thrown away (what must be put in)."""
+    n, base = len(net.buses), net.base_mva
+    lost = np.maximum(net.demand, 0.0) * base + np.bincount(net.unit_bus, np.maximum(-net.pmax, 0.0), n)
+    spill = np.maximum(-net.demand, 0.0) * base + np.bincount(net.unit_bus, np.maximum(net.pmin, 0.0), n)
+    return lost, spill
+
+
+class Resolver:
+    """Many programs on one grid: the reduced one while few lines bind, the full one otherwise; lost load where nothing else is feasible."""
+
+    def __init__(self, net: DcNetwork, lost_value: float | None, active: FloatArray | None = None) -> None:
+        self.network = net
+        self.program = NetworkProgram(net)
+        self.lost_value = lost_value
+        self._reduced: ReducedProgram | None = None
+        binding = np.flatnonzero(active) if active is not None else np.zeros(0, dtype=np.int64)
+        if len(binding) * len(net.units) <= _DENSE:
+            try:
+                self._reduced = ReducedProgram(self.program, binding.astype(np.int64))
+            except SolverError:
+                self._reduced = None
+        self.lost_limit, self.spill_limit = slack_limits(net)
+
+    def solve(self, supply: Supply) -> tuple[ProgramSolution, bool]:
+        """The optimum with lost load at its value, and whether it would have been infeasible without.
+
+        Raises:
+            InfeasibleError: no dispatch, and no value of lost load to price that.
+        """
+        try:
+            solution = self._without_loss(supply)
+        except InfeasibleError:
+            if self.lost_value is None:
+                raise
+            return self._with_loss(supply), True
+        if self.lost_value is not None and np.nanmax(solution.price[self.lost_limit > 0], initial=-np.inf) > self.lost_value:
+            return self._with_loss(supply), False
+        return solution, False
+
+    def _without_loss(self, supply: Supply) -> ProgramSolution:
+        if self._reduced is not None and len(self._reduced.pairs) * max(len(supply.unit), 1) <= 2 * _DENSE:
+            try:
+                return self._reduced.solve(supply)
+            except SolverError:
+                self._reduced = None
+        return self.program.solve(supply)
+
+    def _with_loss(self, supply: Supply) -> ProgramSolution:
+        return self.program.solve(supply, lost_value=self.lost_value, lost_limit=self.lost_limit, spill_limit=self.spill_limit)
+
+
+class Payer:
+    """Transfers by each rule for one coordinated grid.
+
+    Args:
+        known: what the planner learned.
+        solution: the plan.
+        lost_value: value of lost load, $/MWh.
+        prior: of each unit's cost multiplier theta: its cost is theta times the learned one.
+        samples, seed: of the Monte Carlo behind the expected externality.
+        max_rounds, tol: of every coordination without one unit.
+        progress: called with a line of text now and then.
+    """
+
+    def __init__(
+        self,
+        known: Knowledge,
+        solution: ProgramSolution,
+        lost_value: float | None,
+        prior: Prior,
+        samples: int,
+        seed: int,
+        max_rounds: int,
+        tol: float,
+        progress: Callable[[str], None] | None = None,
+    ) -> None:
+        if lost_value is not None and not (np.isfinite(lost_value) and lost_value > 0):
+            raise InputError(f"value_of_lost_load: expected a positive number of $/MWh, got {lost_value}")
+        self.known, self.solution = known, solution
+        self.network = known.network
+        self.lost_value, self.prior, self.samples, self.seed = lost_value, prior, samples, seed
+        self.max_rounds, self.tol, self.progress = max_rounds, tol, progress
+        top = float(np.nanmax(np.abs(solution.price), initial=0.0))
+        self.resolver = Resolver(self.network, lost_value, np.abs(solution.pair_flow_price) > 1e-6 * max(top, 1e-300))
+        self.pivotal: set[int] = set()
+        self.notes: list[str] = []
+        self.extra_rounds = 0
+        loaded = self.resolver.lost_limit > 0
+        dear = float(np.nanmax(solution.price[loaded], initial=-np.inf))
+        if lost_value is not None and dear > lost_value:
+            bus = self.network.buses[np.flatnonzero(loaded)[np.nanargmax(solution.price[loaded])]]
+            self.notes.append(
+                f"value_of_lost_load {lost_value:g} $/MWh is below the price {dear:.6g} $/MWh at bus {bus}: demand is met all the same, "
+                "and Clarke payments, which count lost load, are too low there; raise it"
+            )
+
+    def transfers(self, rule: str) -> FloatArray:
+        """$/h that each unit receives under ``rule``."""
+        if rule == "linear":
+            return self.linear()
+        if rule == "own_path":
+            return self.own_path()
+        if rule == "clarke":
+            return self.clarke()
+        if rule == "expected_externality":
+            return self.expected_externality()
+        raise InputError(f"payments: expected a rule among {', '.join(RULES)}, got {rule!r}")
+
+    def linear(self) -> FloatArray:
+        """p_i (x_i - o_i): the price at its bus times its output."""
+        price = self.solution.price[self.network.unit_bus]
+        return np.where(self.solution.output == 0, 0.0, price * self.solution.output)
+
+    def _report(self, text: str) -> None:
+        if self.progress is not None:
+            self.progress(text)
+
+    def own_path(self) -> FloatArray:
+        """S(o_i, x_-i) - S(x): lost load, at its value, if the unit went off and no other moved."""
+        net = self.network
+        if self.lost_value is None:
+            raise InputError("own_path: with the other units held, demand is not met when one goes off; give value_of_lost_load")
+        out = np.zeros(len(net.units))
+        moving = np.flatnonzero(np.abs(self.solution.output) > 1e-7 * net.base_mva)
+        for k, unit in enumerate(moving.tolist()):
+            base = self.solution.output.copy()
+            base[unit] = 0.0
+            supply = Supply(base, np.zeros(0, dtype=np.int64), np.zeros(0), np.zeros(0), np.zeros(0))
+            out[unit] = self.lost_value * self._least_loss(supply)
+            self._report(f"own path: {k + 1} of {len(moving)} units")
+        return out
+
+    def _least_loss(self, supply: Supply) -> float:
+        """MW lost and spilled, at least, when all units are held; load goes anywhere if the lines allow it, else by a program."""
+        net, n = self.network, len(self.network.buses)
+        lost = np.maximum(net.demand, 0.0) * net.base_mva + np.bincount(net.unit_bus, np.maximum(-supply.base, 0.0), n)
+        spill = np.maximum(-net.demand, 0.0) * net.base_mva + np.bincount(net.unit_bus, np.maximum(supply.base, 0.0), n)
+        solution = self.resolver.program.solve(supply, lost_value=self.lost_value, lost_limit=lost, spill_limit=spill)
+        return float(solution.lost.sum() + solution.spilled.sum())
+
+    def clarke(self) -> FloatArray:
+        """What the others and lost load cost without i, less what the others cost with it: the integral of the price along i's path.
+
+        Every coordination without a unit starts from the learned curves and goes by prices: one more round where the answers agree with them.
+        """
+        net = self.network
+        out = np.zeros(len(net.units))
+        running = [unit for unit in range(len(net.units)) if net.pmin[unit] > 0 or net.pmax[unit] < 0 or self._trades(unit)]
+        for k, unit in enumerate(running):
+            out[unit] = self._without(unit)
+            self._report(f"Clarke: {k + 1} of {len(running)} units")
+        return out
+
+    def _trades(self, unit: int) -> bool:
+        """Whether the plan has the unit on: one that may be off and is off changes nothing by leaving."""
+        return abs(self.solution.output[unit]) > 1e-7 * self.network.base_mva
+
+    def _without(self, unit: int) -> float:
+        net, known = self.network, self.known
+        base = np.where(np.arange(len(net.units)) == unit, 0.0, net.pmin)
+        for _ in range(self.max_rounds):
+            curves = [curve.segments(known.scale) for curve in known.curves]
+            curves[unit] = []
+            try:
+                solution, short = self.resolver.solve(supply_of(base, curves))
+            except InfeasibleError as error:
+                raise InputError(
+                    f"without {net.units[unit]} demand cannot be met, so its Clarke payment is set by the value of lost load; give value_of_lost_load"
+                ) from error
+            gap = self._confirm(unit, solution)
+            if gap <= self.tol:
+                break
+        else:
+            raise NotConvergedError(f"coordination without {net.units[unit]} did not settle in {self.max_rounds} rounds (gap {gap:.1e})")
+        if short:
+            self.pivotal.add(unit)
+        lost = (solution.lost.sum() + solution.spilled.sum()) * (self.lost_value or 0.0)
+        moved = sum(
+            known.curves[j].cost(float(self.solution.output[j]), float(solution.output[j]), known.scale) for j in known.free.tolist() if j != unit
+        )
+        return float(moved + lost)
+
+    def _confirm(self, unit: int, solution: ProgramSolution) -> float:
+        """Ask the others whether the plan without ``unit`` is theirs too; those whose earlier answers imply it are not asked again."""
+        known, net = self.known, self.network
+        price = solution.price[net.unit_bus]
+        offers: dict[int, Offer] = {}
+        for j in known.free.tolist():
+            if j == unit:
+                continue
+            curve, x, p = known.curves[j], float(solution.output[j]), float(price[j])
+            near = 1e-8 * (curve.high - curve.low)
+            if (x >= curve.high - near and p >= curve.ceiling) or (x <= curve.low + near and p <= curve.floor):
+                continue
+            weight = max(curve.slope(x, known.scale), 1e-2 * known.scale / (curve.high - curve.low))
+            offers[j] = Offer(np.array(p), np.array(x), float(weight))
+        if not offers:
+            return 0.0
+        self.extra_rounds += 1
+        return excess(known, offers, known.ask(offers))
+
+    def expected_externality(self) -> FloatArray:
+        """AGV: xi_i - (the others' mean xi), where xi_i = E over theta_-i of minus the others' cost at the optimum for (theta_i, theta_-i).
+
+        Source: C. d'Aspremont and L.-A. Gérard-Varet, "Incentives and incomplete information", Journal of Public Economics 11(1), 1979.
+        """
+        net = self.network
+        players = [u for u in range(len(net.units)) if net.pmin[u] < net.pmax[u] or net.pmin[u] != 0]
+        draws = self.prior.sample(np.random.default_rng(self.seed), self.samples * len(players)).reshape(self.samples, len(players))
+        xi = np.zeros(len(players))
+        for k in range(len(players)):
+            theta = np.ones(len(net.units))
+            total = 0.0
+            for sample in draws:
+                theta[players] = sample
+                theta[players[k]] = 1.0
+                total += self.others_cost(theta, players[k])
+            xi[k] = -total / self.samples
+            self._report(f"expected externality: {k + 1} of {len(players)} units")
+        out = np.zeros(len(net.units))
+        out[players] = balanced(xi)
+        return out
+
+    def others_cost(self, theta: FloatArray, unit: int) -> float:
+        """What all but ``unit`` (and lost load) cost at the optimum for multipliers ``theta``, variable costs from 0 MW."""
+        known, net = self.known, self.network
+        supply = supply_of(net.pmin, [curve.segments(known.scale) for curve in known.curves])
+        supply = replace(supply, start=supply.start * theta[supply.unit], end=supply.end * theta[supply.unit])
+        solution, _ = self.resolver.solve(supply)
+        cost = sum(
+            theta[j] * known.curves[j].cost(0.0, float(solution.output[j]), known.scale) for j in known.free.tolist() if j != unit
+        )
+        return float(cost + (solution.lost.sum() + solution.spilled.sum()) * (self.lost_value or 0.0))
+
+
+def balanced(xi: FloatArray) -> FloatArray:
+    """xi_i - mean of the others' xi: sums to zero.
+
+    Raises:
+        InputError: fewer than two agents.
+    """
+    count = len(xi)
+    if count < 2:
+        raise InputError(f"expected_externality: expected at least two units that trade, got {count}; nobody could finance the transfer")
+    centred = xi - xi.mean()
+    return centred * (count / (count - 1))
