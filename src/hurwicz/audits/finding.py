@@ -68,3 +68,15 @@ class Finding:
     def to_dict(self) -> dict[str, Any]:
         """The finding as plain data for JSON."""
         return asdict(self) | {"verdict": self.verdict.value}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Finding:
+        """The finding that :meth:`to_dict` wrote.
+
+        Example:
+            >>> finding = Finding("DSIC", Verdict.NOT_REFUTED, 0.0, None, "search")
+            >>> Finding.from_dict(finding.to_dict()) == finding
+            True
+        """
+        witness = data["witness"]
+        return cls(**{**data, "verdict": Verdict(data["verdict"]), "witness": None if witness is None else Witness(**witness)})

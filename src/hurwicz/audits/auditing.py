@@ -1,0 +1,106 @@
+"""The one entry: audit a direct mechanism for a list of properties."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from hurwicz._foundation import InputError
+from hurwicz.audits.bayesian import bic, ex_ante_ir, interim_ir
+from hurwicz.audits.efficiency import efficiency
+from hurwicz.audits.effort import Effort, effort_of
+from hurwicz.audits.evaluation import Evaluator, stacked
+from hurwicz.audits.finding import Finding, Verdict
+from hurwicz.audits.incentives import dsic
+from hurwicz.audits.profilewise import SHORTFALLS, profilewise
+from hurwicz.settings import PROPERTIES, DirectMechanism, Property
+from hurwicz.typespaces import ProductPrior
+
+_NEED_PRIOR = frozenset({Property.BIC.value, Property.INTERIM_IR.value, Property.EX_ANTE_IR.value})
+Progress = Callable[[str, float], None]
+
+
+def audit(
+    mechanism: DirectMechanism,
+    properties: Sequence[str] | None = None,
+    *,
+    prior: ProductPrior | None = None,
+    effort: Effort | str = "standard",
+    seed: int = 0,
+    at: Sequence[Mapping[str, Any]] = (),
+    progress: Progress | None = None,
+) -> list[Finding]:
+    """Prove, refute, or fail to refute each property of a direct mechanism.
+
+    Finite type spaces that fit the effort are searched exhaustively (``proved`` or ``refuted``). On boxes the search goes up a ladder:
+    named and extreme and random profiles, scaled reports, a grid, local refinement; what it finds is ``refuted`` with a witness that
+    :func:`replay` recomputes, and otherwise ``not_refuted`` with the effort spent. Properties in expectation use exact sums on finite
+    types, else quadrature or samples with an error bar.
+
+    Args:
+        mechanism: what to audit; batched members are used where it has them.
+        properties: names from :data:`hurwicz.settings.PROPERTIES`; all that apply if omitted.
+        prior: common prior for BIC, interim and ex ante IR; the mechanism's own ``prior`` if it has one.
+        effort: ``"quick"``, ``"standard"``, ``"thorough"``, or an :class:`Effort`.
+        seed: of every random choice.
+        at: profiles of interest (the real types, say): looked at first and preferred as witnesses.
+        progress: called with the property's name and the fraction done.
+
+    Returns:
+        One finding a property, in the order asked for.
+
+    Raises:
+        InputError: an unknown property, a profile outside the type spaces, or values that are not finite.
+
+    Example:
+        >>> from hurwicz.prices.direct import PriceMechanism
+        >>> from hurwicz.prices.payments import Linear, QuadraticAggregate
+        >>> from hurwicz.typespaces import Interval
+        >>> problem = QuadraticAggregate(7.461, 5)
+        >>> mechanism = PriceMechanism(problem, Linear(), {name: Interval(0.01, 2.0) for name in problem.agents})
+        >>> true = dict(zip(problem.agents, (0.1, 0.5, 0.2, 0.4, 0.6)))
+        >>> finding, = audit(mechanism, ["DSIC"], at=[true], effort="quick")
+        >>> finding.verdict.value, finding.witness.agent, finding.witness.misreport, round(finding.witness.details["relative_gain"], 3)
+        ('refuted', 'agent 1', 0.182, 0.256)
+    """
+    wanted = list(PROPERTIES) if properties is None else [str(p) for p in properties]
+    unknown = [p for p in wanted if p not in PROPERTIES]
+    if unknown:
+        raise InputError(f"audit: expected properties among {list(PROPERTIES)}, got {unknown}")
+    e = Evaluator(mechanism, effort_of(effort), seed=seed)
+    common = prior if prior is not None else getattr(mechanism, "prior", None)
+    for profile in at:
+        wrong = [n for n in e.agents if n not in profile or not e.spaces[n].contains(profile[n])]
+        if wrong:
+            raise InputError(
+                f"audit: expected profiles with a type in its space for every agent, got {dict(profile)!r} (wrong for {wrong})"
+            )
+    named = stacked(at, e.agents) if len(at) else None
+    findings = []
+    for name in wanted:
+        if name in _NEED_PRIOR and common is None and properties is None:
+            reason = "an expectation needs a prior, and none was given"
+            findings.append(Finding(name, Verdict.NOT_APPLICABLE, None, None, "none", {}, reason))
+            continue
+        e.restart()
+        findings.append(_one(e, name, named, common, _tell(progress, name)))
+    return findings
+
+
+def _tell(progress: Progress | None, name: str) -> Callable[[float], None] | None:
+    return None if progress is None else lambda fraction: progress(name, fraction)
+
+
+def _one(e: Evaluator, name: str, at: Any, prior: ProductPrior | None, progress: Callable[[float], None] | None) -> Finding:
+    if name == Property.DSIC:
+        return dsic(e, at, prior, progress)
+    if name == Property.BIC:
+        return bic(e, prior, at, progress)
+    if name == Property.INTERIM_IR:
+        return interim_ir(e, prior, at, progress)
+    if name == Property.EX_ANTE_IR:
+        return ex_ante_ir(e, prior)
+    if name == Property.EFFICIENCY:
+        return efficiency(e, at, prior, progress)
+    assert name in SHORTFALLS
+    return profilewise(e, name, at, prior, progress)

@@ -1,0 +1,316 @@
+"""Properties in expectation over a common prior: BIC, interim IR, ex ante IR.
+
+On finite types the expectations are exact sums and the search is exhaustive. Over a continuum they are quadratures or samples with an
+error bar, and nothing is ever proved by them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hurwicz._foundation import FloatArray
+from hurwicz.audits.evaluation import Evaluator, Profiles, plain
+from hurwicz.audits.expectations import (
+    ExpectationRule,
+    choose_rule,
+    interim_gain,
+    interim_pairs,
+    interim_utilities,
+    lower_rules,
+    need_prior,
+    nodes,
+)
+from hurwicz.audits.finding import Finding, Verdict, Witness
+from hurwicz.audits.local_search import pattern_search, round_significant
+from hurwicz.settings import Property
+from hurwicz.typespaces import Box, Interval, ProductPrior, TypeSpace
+
+_TRUE_POINTS = 9
+
+
+def bic(e: Evaluator, prior: ProductPrior | None, at: Profiles | None, progress: Callable[[float], None] | None = None) -> Finding:
+    """Is the truth a best response in expectation, the others truthful?
+
+    Args:
+        e: evaluator.
+        prior: common prior, independent types.
+        at: profiles whose own types are among the true types looked at.
+        progress: told the fraction done.
+    """
+    name = Property.BIC.value
+    common = need_prior(e, prior, name)
+    _note_scale(e, common)
+    exact = True
+    best: tuple[float, float, float, str, Any, Any, dict[str, Any]] | None = None
+    rules: list[str] = []
+    pairs = 0
+    largest_error = 0.0
+    for i, agent in enumerate(e.agents):
+        space = e.spaces[agent]
+        rule = choose_rule(e, common, agent)
+        rules.append(_describe(rule))
+        finite = space.size is not None and space.size <= 4096
+        exact = exact and finite and rule["kind"] == "exact"
+        trues = _true_types(e, agent, at, finite)
+        reports = _cover(space, e.effort.deviations) if not finite else space.grid(0)
+        reports = reports if finite else np.concatenate([reports, trues])
+        table = interim_utilities(e, common, agent, reports, trues, rule)
+        match = [_index(reports, t) for t in trues]
+        truthful = table[np.arange(len(trues)), match]
+        gains = table - truthful[:, None]
+        pairs += gains.size
+        order = np.argsort(-gains, axis=None)[: max(1, e.effort.refinements) if not finite else 1]
+        for flat in order:
+            k, r = np.unravel_index(int(flat), gains.shape)
+            true, lie = trues[k], reports[r]
+            if isinstance(space, Interval | Box) and not e.late:
+                true, lie = _refine(e, common, agent, space, true, lie, rule)
+            told, lied, error = interim_gain(e, common, agent, true, lie, _fresh(rule))
+            largest_error = max(largest_error, error)
+            if best is None or lied - told - error > best[1] - best[0] - best[2]:
+                best = (told, lied, error, agent, true, lie, _fresh(rule))
+        if progress is not None:
+            progress((i + 1) / len(e.agents))
+    assert best is not None
+    told, lied, error, agent, true, lie, rule = best
+    gain = lied - told
+    effort = e.spent(pairs=pairs, expectation=sorted(set(rules)), error=largest_error, scale=e.scale, best_gain=gain)
+    if gain - error <= e.tolerance:
+        if exact:
+            return Finding(
+                name,
+                Verdict.PROVED,
+                gain,
+                None,
+                "exhaustive, exact expectation",
+                effort,
+                f"no type gains more than {e.tolerance:.3g} in expectation",
+            )
+        return Finding(
+            name,
+            Verdict.NOT_REFUTED,
+            max(gain, 0.0),
+            None,
+            f"search, {rules[0]}",
+            effort,
+            f"largest expected gain found {gain:.3g} with error up to {largest_error:.3g}; an expectation over a continuum proves nothing",
+        )
+    shorter = _shorten(e, common, agent, true, lie, rule, gain)
+    told, lied, error = interim_gain(e, common, agent, true, shorter, rule)
+    witness = Witness(
+        agent=agent,
+        true_type=plain(true),
+        misreport=plain(shorter),
+        others=None,
+        gain=lied - told,
+        details={"property": name, "utility_truthful": told, "utility_misreport": lied, "error": error, "expectation": dict(rule)},
+    )
+    share = f" ({(lied - told) / abs(told):.1%})" if told else ""
+    return Finding(
+        name,
+        Verdict.REFUTED,
+        lied - told,
+        witness,
+        f"{'exhaustive' if exact else 'search'}, {_describe(rule)}",
+        effort,
+        f"{agent} of type {_say(true)} expects {lied - told:.6g} more{share} by reporting {_say(shorter)}, the others truthful",
+    )
+
+
+def interim_ir(e: Evaluator, prior: ProductPrior | None, at: Profiles | None, progress: Callable[[float], None] | None = None) -> Finding:
+    """Does every type of every agent expect at least what opting out gives, truthful among the truthful?"""
+    name = Property.INTERIM_IR.value
+    common = need_prior(e, prior, name)
+    _note_scale(e, common)
+    worst: tuple[float, float, str, Any, dict[str, Any]] | None = None
+    exact, types, rules = True, 0, []
+    for i, agent in enumerate(e.agents):
+        space = e.spaces[agent]
+        rule = choose_rule(e, common, agent)
+        rules.append(_describe(rule))
+        finite = space.size is not None and space.size <= 4096
+        exact = exact and finite and rule["kind"] == "exact"
+        trues = _true_types(e, agent, at, finite, points=e.effort.deviations)
+        mean, _ = interim_pairs(e, common, agent, trues, trues, rule)
+        types += len(trues)
+        true = trues[int(np.argmin(mean))]
+        if isinstance(space, Interval | Box) and not e.late:
+            true = _lowest(e, common, agent, space, true, rule)
+        value, error = _interim_value(e, common, agent, true, _fresh(rule))
+        if worst is None or value + error < worst[0] + worst[1]:
+            worst = (value, error, agent, true, _fresh(rule))
+        if progress is not None:
+            progress((i + 1) / len(e.agents))
+    assert worst is not None
+    value, error, agent, true, rule = worst
+    effort = e.spent(types=types, expectation=sorted(set(rules)), error=error, scale=e.scale, worst=value)
+    if value + error >= -e.tolerance:
+        verdict = Verdict.PROVED if exact else Verdict.NOT_REFUTED
+        method = "exhaustive, exact expectation" if exact else f"search, {rules[0]}"
+        return Finding(
+            name, verdict, value, None, method, effort, f"least expected utility found {value:.6g} ({agent} of type {_say(true)})"
+        )
+    witness = Witness(
+        agent=agent,
+        true_type=plain(true),
+        misreport=None,
+        others=None,
+        gain=-value,
+        details={"property": name, "utility": value, "error": error, "expectation": dict(rule)},
+    )
+    return Finding(
+        name,
+        Verdict.REFUTED,
+        -value,
+        witness,
+        f"{'exhaustive' if exact else 'search'}, {_describe(rule)}",
+        effort,
+        f"{agent} of type {_say(true)} expects {value:.6g} by taking part truthfully",
+    )
+
+
+def ex_ante_ir(e: Evaluator, prior: ProductPrior | None) -> Finding:
+    """Does every agent expect at least what opting out gives, before it knows its type?"""
+    name = Property.EX_ANTE_IR.value
+    common = need_prior(e, prior, name)
+    rule = choose_rule(e, common, None)
+    means, errors = ex_ante_utilities(e, common, rule)
+    k = min(range(len(e.agents)), key=lambda j: means[j] + errors[j])
+    value, error, agent = float(means[k]), float(errors[k]), e.agents[k]
+    effort = e.spent(expectation=[_describe(rule)], error=error, scale=e.scale, worst=value)
+    if value + error >= -e.tolerance:
+        exact = rule["kind"] == "exact"
+        return Finding(
+            name,
+            Verdict.PROVED if exact else Verdict.NOT_REFUTED,
+            value,
+            None,
+            "exact expectation" if exact else _describe(rule),
+            effort,
+            f"least expected utility {value:.6g} ({agent})",
+        )
+    witness = Witness(
+        agent=agent,
+        true_type=None,
+        misreport=None,
+        others=None,
+        gain=-value,
+        details={"property": name, "utility": value, "error": error, "expectation": dict(rule)},
+    )
+    return Finding(name, Verdict.REFUTED, -value, witness, _describe(rule), effort, f"{agent} expects {value:.6g} before it knows its type")
+
+
+def ex_ante_utilities(e: Evaluator, prior: ProductPrior, rule: ExpectationRule) -> tuple[FloatArray, FloatArray]:
+    """E[u_i] of every truthful agent and the error of each."""
+
+    def means(which: ExpectationRule) -> tuple[FloatArray, FloatArray]:
+        profiles, weights = nodes(prior, None, which)
+        outcomes = e.outcomes(profiles)
+        e.note_scale(outcomes, profiles)
+        values = np.stack([e.utilities(n, outcomes, profiles[n]) for n in e.agents])
+        return values @ weights, values.std(axis=1) / np.sqrt(len(weights))
+
+    mean, deviation = means(rule)
+    if rule["kind"] == "monte carlo":
+        return mean, 4.0 * deviation
+    error = np.zeros(len(mean))
+    for coarser in lower_rules(rule):
+        error = np.maximum(error, 2.0 * np.abs(means(coarser)[0] - mean))
+    return mean, error
+
+
+def _interim_value(e: Evaluator, prior: ProductPrior, agent: str, true: Any, rule: ExpectationRule) -> tuple[float, float]:
+    one = np.asarray(true)[None]
+    mean, spread = interim_pairs(e, prior, agent, one, one, rule)
+    if rule["kind"] == "monte carlo":
+        return float(mean[0]), 4.0 * float(spread[0]) / float(np.sqrt(rule["samples"]))
+    error = 0.0
+    for coarser in lower_rules(rule):
+        error = max(error, 2.0 * abs(float(interim_pairs(e, prior, agent, one, one, coarser)[0][0] - mean[0])))
+    return float(mean[0]), error
+
+
+def _note_scale(e: Evaluator, prior: ProductPrior) -> None:
+    drawn = prior.sample(np.random.default_rng(e.seed), 64 if e.batched else 8)
+    e.note_scale(e.outcomes(drawn), drawn)
+
+
+def _fresh(rule: dict[str, Any]) -> dict[str, Any]:
+    # a candidate picked on one sample is judged on another
+    return {**rule, "seed": rule["seed"] + 1_000_003} if rule["kind"] == "monte carlo" else dict(rule)
+
+
+def _describe(rule: ExpectationRule) -> str:
+    if rule["kind"] == "quadrature":
+        return f"quadrature of order {rule['order']}"
+    if rule["kind"] == "monte carlo":
+        return f"{rule['samples']} samples"
+    return "exact expectation"
+
+
+def _true_types(e: Evaluator, agent: str, at: Profiles | None, finite: bool, points: int = _TRUE_POINTS) -> NDArray[Any]:
+    grid = e.spaces[agent].grid(0) if finite else _cover(e.spaces[agent], points)
+    return grid if at is None or finite else np.concatenate([at[agent], grid])
+
+
+def _cover(space: TypeSpace, points: int) -> NDArray[Any]:
+    return space.grid(max(2, round(points ** (1.0 / space.dims)))) if isinstance(space, Box) else space.grid(points)
+
+
+def _index(reports: NDArray[Any], value: Any) -> int:
+    return next(k for k in range(len(reports)) if np.all(reports[k] == value))
+
+
+def _ends(space: Interval | Box) -> tuple[FloatArray, FloatArray]:
+    return np.atleast_1d(np.asarray(space.low, dtype=np.float64)), np.atleast_1d(np.asarray(space.high, dtype=np.float64))
+
+
+def _refine(
+    e: Evaluator, prior: ProductPrior, agent: str, space: Interval | Box, true: Any, lie: Any, rule: ExpectationRule
+) -> tuple[Any, Any]:
+    low, high = _ends(space)
+    size, shape = len(low), np.shape(true)
+
+    def objective(points: FloatArray) -> FloatArray:
+        trues, lies = points[:, :size].reshape(-1, *shape), points[:, size:].reshape(-1, *shape)
+        told, _ = interim_pairs(e, prior, agent, trues, trues, rule)
+        lied, _ = interim_pairs(e, prior, agent, lies, trues, rule)
+        return lied - told
+
+    start = np.concatenate([np.ravel(true), np.ravel(lie)])[None]
+    steps = min(e.effort.steps, 40)
+    points, _ = pattern_search(objective, start, np.concatenate([low, low]), np.concatenate([high, high]), steps=steps, span=0.1)
+    return points[0, :size].reshape(shape), points[0, size:].reshape(shape)
+
+
+def _lowest(e: Evaluator, prior: ProductPrior, agent: str, space: Interval | Box, true: Any, rule: ExpectationRule) -> Any:
+    low, high = _ends(space)
+    shape = np.shape(true)
+
+    def objective(points: FloatArray) -> FloatArray:
+        trues = points.reshape(-1, *shape)
+        return -interim_pairs(e, prior, agent, trues, trues, rule)[0]
+
+    points, _ = pattern_search(objective, np.ravel(true)[None], low, high, steps=min(e.effort.steps, 40), span=0.1)
+    return points[0].reshape(shape)
+
+
+def _shorten(e: Evaluator, prior: ProductPrior, agent: str, true: Any, lie: Any, rule: ExpectationRule, gain: float) -> Any:
+    if not isinstance(e.spaces[agent], Interval):
+        return lie
+    for digits in (1, 2, 3, 4, 6):
+        short = round_significant(float(lie), digits)
+        if e.spaces[agent].contains(short):
+            told, lied, _ = interim_gain(e, prior, agent, true, short, rule)
+            if lied - told >= 0.9999 * gain:
+                return short
+    return lie
+
+
+def _say(value: Any) -> str:
+    simple = plain(value)
+    return f"{simple:.6g}" if isinstance(simple, float) else str(simple)

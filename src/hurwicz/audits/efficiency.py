@@ -1,0 +1,128 @@
+"""Efficiency: does truth lead to an outcome of the greatest welfare?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from hurwicz._foundation import FloatArray
+from hurwicz.audits.evaluation import Evaluator, Profiles, joined, row_of
+from hurwicz.audits.finding import Finding, Verdict, Witness
+from hurwicz.audits.incentives import misreports
+from hurwicz.settings import Property
+
+
+def efficiency(e: Evaluator, at: Profiles | None, prior: Any = None, progress: Callable[[float], None] | None = None) -> Finding:
+    """Compare truthful welfare with other outcomes (a better one refutes) and with a certified bound (meeting it proves, on finite types).
+
+    Other outcomes are those of single misreports, and ``efficient_outcomes(true_types)`` where the mechanism has it. The bound is
+    ``welfare_bounds(true_types)`` (or ``welfare_bound`` for one profile).
+
+    Args:
+        e: evaluator.
+        at: profiles of interest, looked at first.
+        prior: where the random profiles come from; uniform if ``None``.
+        progress: told the fraction done.
+    """
+    name = Property.EFFICIENCY.value
+    exhaustive = (
+        e.finite and e.profile_count * max(float(s.size or 0) for s in e.spaces.values()) * len(e.agents) <= e.effort.max_exhaustive
+    )
+    if exhaustive:
+        profiles = e.all_profiles()
+    else:
+        profiles = e.corner_profiles()
+        if e.effort.profiles:
+            profiles = joined(profiles, e.drawn_profiles(e.effort.profiles, prior))
+        if at is not None:
+            profiles = joined(at, profiles)
+    count = len(profiles[e.agents[0]])
+    best: tuple[float, dict[str, Any], dict[str, Any], float] | None = None
+    gap = -np.inf
+    bounded = True
+    done = 0
+    size = max(1, (50_000 if e.batched else 500) // (e.effort.deviations * len(e.agents)))
+    for begin in range(0, count, size):
+        part = {n: v[begin : begin + size] for n, v in profiles.items()}
+        outcomes = e.outcomes(part)
+        e.note_scale(outcomes, part)
+        welfare = e.welfares(outcomes, part)
+        e.scale = max(e.scale, float(np.abs(welfare).max()))
+        bound = e.optional("welfare_bounds", "welfare_bound", len(welfare), part)
+        if bound is None:
+            bounded = False
+        else:
+            gap = max(gap, float(np.max(bound - welfare)))
+        for gain, how, row in _better(e, part, welfare):
+            if best is None or gain > best[0]:
+                best = (gain, row_of(part, row), how, float(welfare[row]))
+        done += len(welfare)
+        if progress is not None:
+            progress(done / count)
+        named = at is not None and begin == 0 and best is not None and best[0] > e.tolerance
+        if named or (e.late and not exhaustive):
+            break
+    assert best is not None
+    loss, profile, how, welfare_there = best
+    effort = e.spent(profiles=done, scale=e.scale, best_improvement=loss, bound_gap=gap if bounded and np.isfinite(gap) else None)
+    if loss > e.tolerance:
+        witness = Witness(
+            agent=None,
+            true_type=profile,
+            misreport=how.get("reports"),
+            others=None,
+            gain=loss,
+            details={"property": name, "welfare": welfare_there, "better_welfare": welfare_there + loss, "better": how["kind"]},
+        )
+        return Finding(
+            name,
+            Verdict.REFUTED,
+            loss,
+            witness,
+            "comparison of outcomes",
+            effort,
+            f"another outcome ({how['kind']}) has {loss:.6g} more welfare",
+        )
+    if bounded and gap <= e.tolerance and exhaustive:
+        return Finding(
+            name,
+            Verdict.PROVED,
+            max(gap, 0.0),
+            None,
+            "exhaustive, certified bound on welfare",
+            effort,
+            f"welfare meets its bound at all {done} profiles",
+        )
+    met = bounded and gap <= e.tolerance
+    reason = "welfare meets a certified bound at every profile looked at" if met else "no better outcome among those of misreports"
+    return Finding(
+        name,
+        Verdict.NOT_REFUTED,
+        max(loss, 0.0),
+        None,
+        "certified bound at sampled profiles" if met else "comparison of outcomes",
+        effort,
+        reason,
+    )
+
+
+def _better(e: Evaluator, part: Profiles, welfare: FloatArray) -> list[tuple[float, dict[str, Any], int]]:
+    found: list[tuple[float, dict[str, Any], int]] = []
+    batch = len(welfare)
+    rng = np.random.default_rng(e.seed)
+    for agent in e.agents:
+        lies = misreports(e.spaces[agent], e.effort.deviations, part[agent], rng)
+        candidates = lies.shape[1]
+        reports = {n: np.repeat(v, candidates, axis=0) for n, v in part.items()}
+        reports[agent] = lies.reshape(batch * candidates, *lies.shape[2:])
+        true = {n: np.repeat(v, candidates, axis=0) for n, v in part.items()}
+        gains = e.welfares(e.outcomes(reports), true).reshape(batch, candidates) - welfare[:, None]
+        row, k = divmod(int(np.argmax(gains)), candidates)
+        found.append((float(gains[row, k]), {"kind": "misreport", "reports": row_of(reports, row * candidates + k)}, row))
+    if hasattr(e.mechanism, "efficient_outcomes"):
+        gains = e.welfares(e.mechanism.efficient_outcomes(part), part) - welfare
+        row = int(np.argmax(gains))
+        found.append((float(gains[row]), {"kind": "efficient outcome"}, row))
+    return found

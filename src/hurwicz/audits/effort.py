@@ -1,0 +1,58 @@
+"""How hard an audit searches."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hurwicz._foundation import InputError
+
+
+@dataclass(frozen=True)
+class Effort:
+    """Limits of the search for each property.
+
+    Attributes:
+        profiles: profiles of types drawn at random (beside those that the caller names).
+        deviations: misreports per profile and agent on the first rung (a grid, beside scaled reports).
+        refinements: best candidates that are refined by local search, per agent.
+        steps: steps of each local search.
+        seconds: soft limit per property; what was done by then is reported.
+        max_exhaustive: most utilities tabulated on finite type spaces before the audit falls back on sampling.
+        max_nodes: most profiles of others in an expectation by quadrature; beyond, they are sampled.
+        samples: profiles of others drawn for an expectation that is sampled.
+        tolerance: a gain counts when it exceeds this times the value scale (plus what the mechanism says of its own accuracy).
+    """
+
+    profiles: int = 1000
+    deviations: int = 33
+    refinements: int = 6
+    steps: int = 60
+    seconds: float = 30.0
+    max_exhaustive: int = 20_000_000
+    max_nodes: int = 4096
+    samples: int = 4096
+    tolerance: float = 1e-9
+
+    def __post_init__(self) -> None:
+        """Refuse limits that leave nothing to do."""
+        least = min(self.deviations, self.steps, self.max_nodes, self.samples)
+        if least < 1 or self.profiles < 0 or self.refinements < 0 or not self.seconds > 0.0 or not self.tolerance > 0.0:
+            raise InputError(f"Effort: expected positive limits (profiles and refinements may be 0), got {self}")
+
+
+EFFORTS: dict[str, Effort] = {
+    "quick": Effort(
+        profiles=100, deviations=17, refinements=3, steps=30, seconds=5.0, max_nodes=1024, samples=1024, max_exhaustive=2_000_000
+    ),
+    "standard": Effort(),
+    "thorough": Effort(profiles=20_000, deviations=65, refinements=24, steps=200, seconds=300.0, max_nodes=20_000, samples=65_536),
+}
+
+
+def effort_of(effort: Effort | str) -> Effort:
+    """An effort by name, or as given."""
+    if isinstance(effort, Effort):
+        return effort
+    if effort not in EFFORTS:
+        raise InputError(f"effort: expected one of {sorted(EFFORTS)} or an Effort, got {effort!r}")
+    return EFFORTS[effort]

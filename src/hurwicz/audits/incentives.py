@@ -1,0 +1,340 @@
+"""DSIC: is the truth a best response at every profile of the others' reports?
+
+The deviator's true type is always the anchor, and the others may report anything: a mechanism that is truthful only against truthful
+others is found out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hurwicz._foundation import FloatArray
+from hurwicz.audits.evaluation import Evaluator, Profiles, joined, one_profile, plain, row_of
+from hurwicz.audits.finding import Finding, Verdict, Witness
+from hurwicz.audits.local_search import pattern_search, round_significant
+from hurwicz.typespaces import Box, Finite, Interval, TypeSpace
+
+_FACTORS = np.asarray([0.01, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 1.01, 1.05, 1.1, 1.25, 1.5, 2.0, 4.0, 10.0, 100.0])
+_CHUNK = 50_000
+
+
+def dsic(e: Evaluator, at: Profiles | None, prior: Any = None, progress: Callable[[float], None] | None = None) -> Finding:
+    """Exhaustive on finite type spaces that fit the effort, else the search ladder.
+
+    Args:
+        e: evaluator.
+        at: profiles of interest, searched first and preferred as witnesses.
+        prior: where the random profiles come from; uniform if ``None``.
+        progress: told the fraction done.
+    """
+    if e.finite:
+        work = e.profile_count * max(float(s.size or 0) for s in e.spaces.values())
+        if work <= e.effort.max_exhaustive:
+            return _exhaustive(e, at, progress)
+    return _ladder(e, at, prior, progress)
+
+
+def truth_and_lie(e: Evaluator, agent: str, profile: Mapping[str, Any], misreport: Any) -> tuple[float, float]:
+    """Utilities of telling the truth and of the misreport, the others reporting as in ``profile``."""
+    batch = one_profile(profile, e.agents)
+    true = batch[agent]
+    lie = {**batch, agent: one_profile({agent: misreport}, [agent])[agent]}
+    return float(e.utilities(agent, e.outcomes(batch), true)[0]), float(e.utilities(agent, e.outcomes(lie), true)[0])
+
+
+def _exhaustive(e: Evaluator, at: Profiles | None, progress: Callable[[float], None] | None) -> Finding:
+    if at is not None:
+        e.note_scale(e.outcomes(at), at)
+        told = _named(e, at)
+        if told.gain > e.tolerance:
+            effort = e.spent(profiles=len(at[e.agents[0]]), scale=e.scale, best_gain=told.gain)
+            return Finding("DSIC", Verdict.REFUTED, told.gain, told, "exhaustive at the named profiles", effort, _sentence(told))
+    profiles = e.all_profiles()
+    outcomes = e.outcomes(profiles)
+    e.note_scale(outcomes, profiles)
+    sizes = [int(e.spaces[name].size or 0) for name in e.agents]
+    best: tuple[float, int, int, int] | None = None  # gain, agent, true type, index of the others' profile with the misreport
+    deviations = 0
+    found: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    for i, name in enumerate(e.agents):
+        grid = e.spaces[name].grid(0)
+        for k in range(sizes[i]):
+            true = np.repeat(grid[k : k + 1], len(profiles[name]), axis=0)
+            utility = np.moveaxis(e.utilities(name, outcomes, true).reshape(sizes), i, -1)
+            table = utility - utility[..., k : k + 1]
+            deviations += table.size
+            top = int(np.argmax(table))
+            value = float(table.ravel()[top])
+            if best is None or value > best[0]:
+                where = np.unravel_index(top, table.shape)
+                full = list(where[:-1])
+                full.insert(i, where[-1])
+                best = (value, i, k, int(np.ravel_multi_index(full, sizes)))
+                found = (float(utility[where]), float(utility[(*where[:-1], k)]), value)
+        if progress is not None:
+            progress((i + 1) / len(e.agents))
+    assert best is not None
+    effort = e.spent(profiles=len(profiles[e.agents[0]]), deviations=deviations, scale=e.scale, best_gain=best[0])
+    if best[0] <= e.tolerance:
+        return Finding(
+            "DSIC",
+            Verdict.PROVED,
+            best[0],
+            None,
+            "exhaustive",
+            effort,
+            f"no misreport of any type at any of the {len(profiles[e.agents[0]])} profiles gains more than {e.tolerance:.3g}",
+        )
+    gain, i, k, index = best
+    name = e.agents[i]
+    others = row_of({n: profiles[n] for n in e.agents if n != name}, index)
+    witness = Witness(
+        agent=name,
+        true_type=plain(e.spaces[name].grid(0)[k]),
+        misreport=plain(profiles[name][index]),
+        others=others,
+        gain=gain,
+        details=_details("DSIC", found[1], found[0]),
+    )
+    return Finding("DSIC", Verdict.REFUTED, gain, witness, "exhaustive", effort, _sentence(witness))
+
+
+def _named(e: Evaluator, at: Profiles) -> Witness:
+    # the most telling misreport at the profiles that the caller named
+    best: tuple[float, str, int, Any] | None = None
+    truthful = e.outcomes(at)
+    for name in e.agents:
+        gains, lies = _deviate(e, name, at, truthful, np.random.default_rng(e.seed))
+        row, k = divmod(int(np.argmax(gains)), gains.shape[1])
+        if best is None or gains[row, k] > best[0]:
+            best = (float(gains[row, k]), name, row, lies[row, k])
+    assert best is not None
+    gain, name, row, lie = best
+    profile = row_of(at, row)
+    truth, lying = truth_and_lie(e, name, profile, lie)
+    others = {n: v for n, v in profile.items() if n != name}
+    return Witness(name, profile[name], plain(lie), others, gain, _details("DSIC", truth, lying))
+
+
+def _ladder(e: Evaluator, at: Profiles | None, prior: Any, progress: Callable[[float], None] | None) -> Finding:
+    """Scaled reports, grids, then local refinement of the best candidates."""
+    named = 0 if at is None else len(at[e.agents[0]])
+    rng = np.random.default_rng(e.seed + 1)
+    groups: list[tuple[str, Profiles]] = [] if at is None else [("named", at)]
+    groups.append(("corners", e.corner_profiles()))
+    if e.effort.profiles:
+        groups.append(("drawn", e.drawn_profiles(e.effort.profiles, prior)))
+    tables = {"named": 0, "corners": 0, "drawn": 0}
+    deviations = 0
+    tops: dict[str, list[tuple[float, Profiles, Any]]] = {name: [] for name in e.agents}  # gain, profile (one row), misreport
+    for kind, profiles in groups:
+        count = len(profiles[e.agents[0]])
+        per = max(1, _CHUNK // (e.effort.deviations + len(_FACTORS) + 1))
+        for begin in range(0, count, per):
+            if e.late and kind == "drawn" and begin:
+                break
+            part = {n: v[begin : begin + per] for n, v in profiles.items()}
+            truthful = e.outcomes(part)
+            e.note_scale(truthful, part)
+            for name in e.agents:
+                gains, lies = _deviate(e, name, part, truthful, rng)
+                deviations += gains.size
+                _keep(tops[name], gains, lies, part, e.effort.refinements)
+            tables[kind] += len(part[e.agents[0]])
+            if progress is not None:
+                progress(min(0.9, (sum(tables.values())) / max(1, sum(len(p[e.agents[0]]) for _, p in groups))))
+        if kind == "named" and any(t and t[0][0] > e.tolerance for t in tops.values()):
+            break  # the profile that the caller cares about already tells
+    steps = 0
+    best: tuple[float, str, Profiles, Any] | None = None
+    only_named = tables["corners"] == 0 and named > 0
+    for name in e.agents:
+        for gain, profile, lie in tops[name]:
+            value, row, better = gain, profile, lie
+            if _numeric(e.spaces[name]) and not (e.late and best is not None):
+                value, row, better, used = _refine(e, name, profile, lie, gain, others_too=not only_named)
+                steps += used
+            if best is None or value > best[0]:
+                best = (value, name, row, better)
+    assert best is not None
+    effort = e.spent(
+        profiles=sum(tables.values()),
+        profiles_drawn=tables["drawn"],
+        deviations=deviations,
+        refinement_evaluations=steps,
+        scale=e.scale,
+        best_gain=best[0],
+    )
+    gain, name, row, lie = best
+    if gain <= e.tolerance:
+        drawn = tables["drawn"]
+        if drawn:
+            effort["profiles_with_gain_at_most_95"] = 1.0 - 0.05 ** (1.0 / drawn)
+        source = "the prior" if prior is not None else "the uniform distribution on the type spaces"
+        return Finding(
+            "DSIC",
+            Verdict.NOT_REFUTED,
+            max(gain, 0.0),
+            None,
+            "search: scaled reports, grid, local refinement",
+            effort,
+            f"no gain above {e.tolerance:.3g} found"
+            + (
+                f"; with 95 % confidence at most {effort['profiles_with_gain_at_most_95']:.2%} of profiles drawn from {source} "
+                "have one that this search finds"
+                if drawn
+                else ""
+            ),
+        )
+    gain, profile, misreport = _simplest(e, name, row, lie, gain, keep_profile=only_named)
+    u_true, u_lie = truth_and_lie(e, name, profile, misreport)
+    witness = Witness(
+        agent=name,
+        true_type=plain(profile[name]),
+        misreport=plain(misreport),
+        others={n: plain(v) for n, v in profile.items() if n != name},
+        gain=u_lie - u_true,
+        details=_details("DSIC", u_true, u_lie),
+    )
+    return Finding(
+        "DSIC", Verdict.REFUTED, u_lie - u_true, witness, "search: scaled reports, grid, local refinement", effort, _sentence(witness)
+    )
+
+
+def _numeric(space: TypeSpace) -> bool:
+    return isinstance(space, Interval | Box)
+
+
+def misreports(space: TypeSpace, points: int, true: NDArray[Any], rng: np.random.Generator) -> NDArray[Any]:
+    """Candidates for each true type, (batch, candidates, ...): the grid (a random part of it where it is large) and scaled reports."""
+    grid = space.grid(points)
+    if isinstance(space, Box):
+        per_axis = max(2, round(points ** (1.0 / space.dims)))
+        grid = space.grid(per_axis)
+        if len(grid) > 4 * points:
+            grid = grid[rng.choice(len(grid), size=4 * points, replace=False)]
+    elif len(grid) > 4 * points:
+        grid = grid[rng.choice(len(grid), size=4 * points, replace=False)]
+    batch = len(true)
+    tiled = np.broadcast_to(grid[None], (batch, *grid.shape))
+    if isinstance(space, Finite):
+        return tiled
+    factors = _FACTORS.reshape(1, -1, *([1] * (true.ndim - 1)))
+    scaled = space.clip(true[:, None] * factors)
+    return np.concatenate([tiled, scaled], axis=1)
+
+
+def _deviate(e: Evaluator, name: str, part: Profiles, truthful: Any, rng: np.random.Generator) -> tuple[FloatArray, NDArray[Any]]:
+    lies = misreports(e.spaces[name], e.effort.deviations, part[name], rng)
+    batch, candidates = lies.shape[:2]
+    reports = {n: np.repeat(v, candidates, axis=0) for n, v in part.items()}
+    true = reports[name]
+    reports[name] = lies.reshape(batch * candidates, *lies.shape[2:])
+    utility = e.utilities(name, e.outcomes(reports), true).reshape(batch, candidates)
+    return utility - e.utilities(name, truthful, part[name])[:, None], lies
+
+
+def _keep(top: list[tuple[float, Profiles, Any]], gains: FloatArray, lies: NDArray[Any], part: Profiles, most: int) -> None:
+    best = np.argmax(gains, axis=1)
+    value = gains[np.arange(len(gains)), best]
+    order = np.argsort(-value)[: max(1, most)]
+    top.extend((float(value[k]), {n: v[k : k + 1] for n, v in part.items()}, lies[k, best[k]]) for k in order)
+    top.sort(key=lambda item: -item[0])
+    del top[max(1, most) :]
+
+
+def _refine(e: Evaluator, name: str, profile: Profiles, lie: Any, gain: float, *, others_too: bool) -> tuple[float, Profiles, Any, int]:
+    """Climb in the misreport; then, where the profile is free, in misreport, true type and the others' reports together."""
+    before = e.evaluations
+    space = e.spaces[name]
+
+    def run(free: list[str]) -> tuple[float, Profiles, Any]:
+        sizes = {n: int(np.size(profile[n])) for n in free}
+        start = np.concatenate([np.ravel(lie), *(np.ravel(profile[n]) for n in free)])[None]
+        low = np.concatenate([_end(space, 0), *(_end(e.spaces[n], 0) for n in free)])
+        high = np.concatenate([_end(space, 1), *(_end(e.spaces[n], 1) for n in free)])
+        own = np.size(lie)
+
+        def unpack(points: FloatArray) -> tuple[Profiles, NDArray[Any]]:
+            reports = {n: np.repeat(v, len(points), axis=0) for n, v in profile.items()}
+            offset = own
+            for n in free:
+                reports[n] = points[:, offset : offset + sizes[n]].reshape(reports[n].shape)
+                offset += sizes[n]
+            return reports, points[:, :own].reshape(reports[name].shape)
+
+        def objective(points: FloatArray) -> FloatArray:
+            reports, lies = unpack(points)
+            true = reports[name]
+            truth = e.utilities(name, e.outcomes(reports), true)
+            out: FloatArray = e.utilities(name, e.outcomes({**reports, name: lies}), true) - truth
+            return out
+
+        points, values = pattern_search(objective, start, low, high, steps=e.effort.steps)
+        row, lies = unpack(points)
+        return float(values[0]), row, lies[0]
+
+    value, row, better = run([])
+    if others_too:
+        free = [n for n in e.agents if _numeric(e.spaces[n])]
+        wide = run(free)
+        if wide[0] > value:
+            value, row, better = wide
+    if value <= gain:
+        value, row, better = gain, profile, lie
+    return value, row, better, e.evaluations - before
+
+
+def _end(space: TypeSpace, side: int) -> FloatArray:
+    assert isinstance(space, Interval | Box)
+    return np.atleast_1d(np.asarray((space.low, space.high)[side], dtype=np.float64))
+
+
+def _simplest(e: Evaluator, name: str, row: Profiles, lie: Any, gain: float, *, keep_profile: bool) -> tuple[float, dict[str, Any], Any]:
+    """The same counterexample in fewer digits: a profile of two if 90 % of the gain stays, a misreport as short as 99.99 % allows."""
+    profile = row_of(row, 0)
+    if not keep_profile:
+        rough = {n: _rounded(e.spaces[n], v, 2) for n, v in profile.items()}
+        if rough != profile and _numeric(e.spaces[name]) and all(e.spaces[n].contains(v) for n, v in rough.items()):
+            value, _, better, _ = _refine(e, name, one_profile(rough, e.agents), lie, -np.inf, others_too=False)
+            if value >= 0.9 * gain:
+                gain, profile, lie = value, rough, better
+    for digits in (1, 2, 3, 4, 6):
+        short = _rounded(e.spaces[name], plain(np.asarray(lie)), digits)
+        if e.spaces[name].contains(short):
+            truth, lying = truth_and_lie(e, name, profile, short)
+            if lying - truth >= 0.9999 * gain:
+                return lying - truth, profile, short
+    return gain, profile, plain(np.asarray(lie))
+
+
+def _rounded(space: TypeSpace, value: Any, digits: int) -> Any:
+    if not _numeric(space):
+        return value
+    if isinstance(value, list):
+        return [round_significant(v, digits) for v in value]
+    return round_significant(value, digits)
+
+
+def _details(name: str, truth: float, lie: float) -> dict[str, Any]:
+    details: dict[str, Any] = {"property": name, "utility_truthful": truth, "utility_misreport": lie}
+    if abs(truth) > 0.0:
+        details["relative_gain"] = (lie - truth) / abs(truth)
+    return details
+
+
+def _sentence(witness: Witness) -> str:
+    relative = witness.details.get("relative_gain")
+    share = f" ({relative:.1%})" if relative is not None and relative < 1e4 else ""
+    return f"{witness.agent} of type {_short(witness.true_type)} gains {witness.gain:.6g}{share} by reporting {_short(witness.misreport)}"
+
+
+def _short(value: Any) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+__all__ = ["dsic", "joined", "misreports", "truth_and_lie"]

@@ -1,0 +1,185 @@
+"""Properties that hold or fail profile by profile under truthful reports: ex post IR, budget balance, the planner's own IR."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from hurwicz._foundation import FloatArray
+from hurwicz.audits.evaluation import Evaluator, Profiles, joined, plain, row_of
+from hurwicz.audits.finding import Finding, Verdict, Witness
+from hurwicz.audits.local_search import pattern_search
+from hurwicz.settings import Outcomes, Property
+from hurwicz.typespaces import Box, Interval
+
+Shortfall = Callable[[Evaluator, Profiles, Outcomes], FloatArray]
+
+
+def utilities_short(e: Evaluator, profiles: Profiles, outcomes: Outcomes) -> FloatArray:
+    """-u_i of every truthful agent, shape (batch, agents)."""
+    return -np.stack([e.utilities(name, outcomes, profiles[name]) for name in e.agents], axis=1)
+
+
+def imbalance(e: Evaluator, _: Profiles, outcomes: Outcomes) -> FloatArray:
+    """|sum of payments|, shape (batch, 1)."""
+    return np.abs(sum_of_payments(e, outcomes))[:, None]
+
+
+def deficit(e: Evaluator, _: Profiles, outcomes: Outcomes) -> FloatArray:
+    """-(sum of payments), shape (batch, 1)."""
+    return -sum_of_payments(e, outcomes)[:, None]
+
+
+def planner_short(e: Evaluator, profiles: Profiles, outcomes: Outcomes) -> FloatArray:
+    """-(planner's value + sum of payments), shape (batch, 1)."""
+    own = e.optional("planner_values", "planner_value", len(profiles[e.agents[0]]), outcomes)
+    assert own is not None
+    return -(own + sum_of_payments(e, outcomes))[:, None]
+
+
+def sum_of_payments(e: Evaluator, outcomes: Outcomes) -> FloatArray:
+    """What the mechanism collects, shape (batch,)."""
+    return np.asarray(sum(np.asarray(outcomes.payments[name], dtype=np.float64) for name in e.agents), dtype=np.float64)
+
+
+SHORTFALLS: dict[str, Shortfall] = {
+    Property.EX_POST_IR.value: utilities_short,
+    Property.STRONG_BUDGET_BALANCE.value: imbalance,
+    Property.WEAK_BUDGET_BALANCE.value: deficit,
+    Property.PLANNER_IR.value: planner_short,
+}
+
+
+def profilewise(
+    e: Evaluator, name: str, at: Profiles | None, prior: Any = None, progress: Callable[[float], None] | None = None
+) -> Finding:
+    """Exhaustive on finite type spaces; named, extreme and drawn profiles and local search on boxes.
+
+    Args:
+        e: evaluator.
+        name: the property, a key of ``SHORTFALLS``.
+        at: profiles of interest, looked at first and preferred as witnesses.
+        prior: where the random profiles come from; uniform if ``None``.
+        progress: told the fraction done.
+    """
+    if name == Property.PLANNER_IR and not any(hasattr(e.mechanism, m) for m in ("planner_values", "planner_value")):
+        return Finding(
+            name, Verdict.NOT_APPLICABLE, None, None, "none", {}, "the mechanism does not say what its outcome is worth to the planner"
+        )
+    short = SHORTFALLS[name]
+    exhaustive = e.finite and e.profile_count <= e.effort.max_exhaustive
+    drawn = 0
+    if exhaustive:
+        profiles = e.all_profiles()
+    else:
+        profiles = e.corner_profiles()
+        if e.effort.profiles:
+            drawn = e.effort.profiles
+            profiles = joined(profiles, e.drawn_profiles(drawn, prior))
+    worst: tuple[float, int, dict[str, Any]] | None = None
+    if at is not None:
+        worst = _worst(e, short, at)
+    named = worst is not None and worst[0] > e.tolerance
+    if worst is None or not named:
+        found = _in_chunks(e, short, profiles, progress)
+        worst = found if worst is None or found[0] > worst[0] else worst
+        if not exhaustive:
+            better = _climb(e, short, worst)
+            worst = better if better[0] > worst[0] else worst
+    value, column, profile = worst
+    count = len(profiles[e.agents[0]])
+    effort = e.spent(profiles=count, profiles_drawn=drawn, scale=e.scale, worst=value)
+    if value <= e.tolerance:
+        figure = -value if name == Property.EX_POST_IR else max(value, 0.0) if name == Property.STRONG_BUDGET_BALANCE else -value
+        if exhaustive:
+            return Finding(name, Verdict.PROVED, figure, None, "exhaustive", effort, f"holds at all {count} profiles to {e.tolerance:.3g}")
+        reason = f"no violation above {e.tolerance:.3g} found"
+        if drawn:
+            effort["profiles_violating_at_most_95"] = 1.0 - 0.05 ** (1.0 / drawn)
+            reason += f"; with 95 % confidence fewer than {effort['profiles_violating_at_most_95']:.2%} of drawn profiles violate it"
+        return Finding(name, Verdict.NOT_REFUTED, figure, None, "search: extreme and random profiles, local search", effort, reason)
+    agent = e.agents[column] if name == Property.EX_POST_IR else None
+    witness = Witness(
+        agent=agent,
+        true_type=profile[agent] if agent is not None else profile,
+        misreport=None,
+        others={n: v for n, v in profile.items() if n != agent},
+        gain=value,
+        details={"property": name, **_what(name, value)},
+    )
+    return Finding(
+        name,
+        Verdict.REFUTED,
+        value,
+        witness,
+        "exhaustive" if exhaustive else "search: extreme and random profiles, local search",
+        effort,
+        _says(name, witness),
+    )
+
+
+def _what(name: str, value: float) -> dict[str, float]:
+    if name == Property.EX_POST_IR:
+        return {"utility": -value}
+    if name == Property.STRONG_BUDGET_BALANCE:
+        return {"imbalance": value}
+    if name == Property.WEAK_BUDGET_BALANCE:
+        return {"sum_of_payments": -value}
+    return {"planner_utility": -value}
+
+
+def _says(name: str, witness: Witness) -> str:
+    if name == Property.EX_POST_IR:
+        return f"{witness.agent} of type {witness.true_type} tells the truth and ends at {-witness.gain:.6g}"
+    if name == Property.STRONG_BUDGET_BALANCE:
+        return f"payments miss zero by {witness.gain:.6g} at this profile"
+    if name == Property.WEAK_BUDGET_BALANCE:
+        return f"the mechanism pays out {witness.gain:.6g} more than it collects at this profile"
+    return f"the planner is left {witness.gain:.6g} worse off than without any agent at this profile"
+
+
+def _worst(e: Evaluator, short: Shortfall, profiles: Profiles) -> tuple[float, int, dict[str, Any]]:
+    outcomes = e.outcomes(profiles)
+    e.note_scale(outcomes, profiles)
+    table = short(e, profiles, outcomes)
+    row, column = np.unravel_index(int(np.argmax(table)), table.shape)
+    return float(table[row, column]), int(column), row_of(profiles, int(row))
+
+
+def _in_chunks(
+    e: Evaluator, short: Shortfall, profiles: Profiles, progress: Callable[[float], None] | None
+) -> tuple[float, int, dict[str, Any]]:
+    count, size = len(profiles[e.agents[0]]), 100_000 if e.batched else 200
+    worst: tuple[float, int, dict[str, Any]] | None = None
+    for begin in range(0, count, size):
+        here = _worst(e, short, {n: v[begin : begin + size] for n, v in profiles.items()})
+        worst = here if worst is None or here[0] > worst[0] else worst
+        if progress is not None:
+            progress(min(1.0, (begin + size) / count))
+    assert worst is not None
+    return worst
+
+
+def _climb(e: Evaluator, short: Shortfall, start: tuple[float, int, dict[str, Any]]) -> tuple[float, int, dict[str, Any]]:
+    spaces = [e.spaces[n] for n in e.agents]
+    if e.late or not all(isinstance(s, Interval | Box) for s in spaces):
+        return start
+    shapes = [np.shape(start[2][n]) for n in e.agents]
+    cuts = np.cumsum([int(np.prod(s, dtype=np.int64)) for s in shapes])[:-1]
+    low = np.concatenate([np.atleast_1d(np.asarray(s.low, dtype=np.float64)) for s in spaces if isinstance(s, Interval | Box)])
+    high = np.concatenate([np.atleast_1d(np.asarray(s.high, dtype=np.float64)) for s in spaces if isinstance(s, Interval | Box)])
+
+    def unpack(points: FloatArray) -> Profiles:
+        parts = np.split(points, cuts, axis=1)
+        return {n: part.reshape(len(points), *shape) for n, part, shape in zip(e.agents, parts, shapes, strict=True)}
+
+    def objective(points: FloatArray) -> FloatArray:
+        profiles = unpack(points)
+        table = short(e, profiles, e.outcomes(profiles))
+        return np.asarray(table[:, start[1]], dtype=np.float64)
+
+    first = np.concatenate([np.ravel(np.asarray(start[2][n], dtype=np.float64)) for n in e.agents])[None]
+    points, values = pattern_search(objective, first, low, high, steps=e.effort.steps)
+    return float(values[0]), start[1], {n: plain(v[0]) for n, v in unpack(points).items()}

@@ -1,0 +1,95 @@
+"""Replay a witness: its gain, recomputed from the mechanism alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from hurwicz._foundation import InputError
+from hurwicz.audits.bayesian import ex_ante_utilities
+from hurwicz.audits.effort import Effort
+from hurwicz.audits.evaluation import Evaluator, one_profile
+from hurwicz.audits.expectations import interim_gain, interim_pairs, need_prior
+from hurwicz.audits.finding import Finding, Witness
+from hurwicz.audits.incentives import truth_and_lie
+from hurwicz.audits.profilewise import SHORTFALLS
+from hurwicz.settings import DirectMechanism, Property
+from hurwicz.typespaces import ProductPrior
+
+
+def replay(mechanism: DirectMechanism, witness: Finding | Witness, *, prior: ProductPrior | None = None) -> float:
+    """The gain (or shortfall) of a witness, computed afresh.
+
+    Args:
+        mechanism: the mechanism that was audited.
+        witness: a witness, or a refuted finding.
+        prior: needed for witnesses in expectation, unless the mechanism carries one.
+
+    Returns:
+        The witness's gain: what the deviation earns, or by how much the property fails.
+
+    Raises:
+        InputError: a finding without a witness, a witness without its property, or a prior missing.
+
+    Example:
+        >>> from hurwicz.prices.direct import PriceMechanism
+        >>> from hurwicz.prices.payments import Linear, QuadraticAggregate
+        >>> from hurwicz.typespaces import Interval
+        >>> problem = QuadraticAggregate(7.461, 5)
+        >>> mechanism = PriceMechanism(problem, Linear(), {name: Interval(0.01, 2.0) for name in problem.agents})
+        >>> others = dict(zip(problem.agents[1:], (0.5, 0.2, 0.4, 0.6)))
+        >>> witness = Witness("agent 1", 0.1, 0.182, others, 0.289477, {"property": "DSIC"})
+        >>> round(replay(mechanism, witness), 6)
+        0.289477
+    """
+    if isinstance(witness, Finding):
+        if witness.witness is None:
+            raise InputError(f"replay: expected a refuted finding, got {witness.property!r} {witness.verdict.value}, which has no witness")
+        return replay(mechanism, witness.witness, prior=prior)
+    name = witness.details.get("property")
+    if name is None:
+        raise InputError("replay: expected details['property'] in the witness, so that it is known what to recompute")
+    e = Evaluator(mechanism, Effort(), seed=0)
+    common = prior if prior is not None else getattr(mechanism, "prior", None)
+    agent = witness.agent
+    if name == Property.DSIC:
+        assert agent is not None
+        truth, lie = truth_and_lie(e, agent, _profile(witness), witness.misreport)
+        return lie - truth
+    if name == Property.BIC:
+        assert agent is not None
+        told, lied, _ = interim_gain(
+            e, need_prior(e, common, name), agent, witness.true_type, witness.misreport, witness.details["expectation"]
+        )
+        return lied - told
+    if name == Property.INTERIM_IR:
+        assert agent is not None
+        one = one_profile({agent: witness.true_type}, [agent])[agent]
+        return -float(interim_pairs(e, need_prior(e, common, name), agent, one, one, witness.details["expectation"])[0][0])
+    if name == Property.EX_ANTE_IR:
+        assert agent is not None
+        means, _ = ex_ante_utilities(e, need_prior(e, common, name), witness.details["expectation"])
+        return -float(means[e.agents.index(agent)])
+    if name == Property.EFFICIENCY:
+        profile = one_profile(witness.true_type, e.agents)
+        other = (
+            e.outcomes(one_profile(witness.misreport, e.agents))
+            if witness.misreport is not None
+            else e.mechanism.efficient_outcomes(profile)  # type: ignore[attr-defined]
+        )
+        return float(e.welfares(other, profile)[0] - e.welfares(e.outcomes(profile), profile)[0])
+    if name in SHORTFALLS:
+        profile = one_profile(_profile(witness), e.agents)
+        table = SHORTFALLS[name](e, profile, e.outcomes(profile))
+        return float(table[0, 0 if agent is None else e.agents.index(agent)])
+    raise InputError(f"replay: expected a witness of one of {[p.value for p in Property]}, got one of {name!r}")
+
+
+def _profile(witness: Witness) -> Mapping[str, Any]:
+    if witness.agent is None:
+        return dict(witness.true_type)
+    if witness.others is None:
+        raise InputError("replay: expected the others' reports in the witness, got none")
+    return {**witness.others, witness.agent: np.asarray(witness.true_type) if isinstance(witness.true_type, list) else witness.true_type}

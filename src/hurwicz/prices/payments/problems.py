@@ -1,0 +1,85 @@
+"""What a payment rule needs to know of an allocation problem, for a batch of type profiles at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hurwicz._foundation import FloatArray, InputError
+
+
+@runtime_checkable
+class AllocationProblem(Protocol):
+    """Minimise L(x) = S(x) + sum_i C_i(x_i; theta_i) with the types known (they are reports).
+
+    Actions are arrays of shape (batch, agents) or (batch, agents, k); types are one array per agent, each with the batch in front.
+    Costs are counted net of the opt-out action: C_i(o_i) = 0.
+    """
+
+    @property
+    def agents(self) -> tuple[str, ...]:
+        """Names, in the order of the actions."""
+        ...
+
+    @property
+    def opt_out(self) -> FloatArray:
+        """o, shape (agents,) or (agents, k)."""
+        ...
+
+    @property
+    def accuracy(self) -> float:
+        """Error of losses at the solutions, in money; 0 for closed forms (rounding is the caller's business)."""
+        ...
+
+    def solve(self, types: Sequence[NDArray[Any]]) -> FloatArray:
+        """x* for every profile."""
+        ...
+
+    def solve_holding(self, agent: int, held: FloatArray, types: Sequence[NDArray[Any]]) -> FloatArray:
+        """Actions where ``agent`` does ``held`` and the others re-optimise."""
+        ...
+
+    def system_loss(self, actions: FloatArray) -> FloatArray:
+        """S, shape (batch,)."""
+        ...
+
+    def price(self, actions: FloatArray) -> FloatArray:
+        """-dS/dx, the actions' shape."""
+        ...
+
+    def cost(self, agent: int, actions: FloatArray, types: NDArray[Any]) -> FloatArray:
+        """C_i of one agent's actions, shape (batch,)."""
+        ...
+
+    def kinks(self, agent: int, start: FloatArray, stop: FloatArray, types: Sequence[NDArray[Any]]) -> FloatArray:
+        """Fractions in [0, 1] of the path of ``agent`` where its price may have kinks as the others re-optimise, (batch, K)."""
+        ...
+
+    def loss_bound(self, actions: FloatArray, types: Sequence[NDArray[Any]]) -> FloatArray:
+        """A certified lower bound on the least L of each profile, met by L at the optimum; minus infinity where there is none."""
+        ...
+
+
+def total_cost(problem: AllocationProblem, actions: FloatArray, types: Sequence[NDArray[Any]], *, without: int | None = None) -> FloatArray:
+    """sum_i C_i, less one agent's where asked, shape (batch,)."""
+    out: FloatArray = np.zeros(len(actions))
+    for i in range(len(problem.agents)):
+        if i != without:
+            out = out + problem.cost(i, actions[:, i], types[i])
+    return out
+
+
+def total_loss(problem: AllocationProblem, actions: FloatArray, types: Sequence[NDArray[Any]]) -> FloatArray:
+    """L = S + sum_i C_i, shape (batch,)."""
+    return problem.system_loss(actions) + total_cost(problem, actions, types)
+
+
+def named_agents(agents: int | Sequence[str]) -> tuple[str, ...]:
+    """Names as given, or ``agent 1`` … ``agent N``."""
+    names = tuple(f"agent {k + 1}" for k in range(agents)) if isinstance(agents, int) else tuple(agents)
+    if not names or len(set(names)) != len(names):
+        raise InputError(f"agents: expected at least one agent and different names, got {agents!r}")
+    return names

@@ -1,0 +1,61 @@
+"""What every payment rule is: a plan, a transfer to every agent, and a declaration of what it guarantees and what it does not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+from numpy.typing import NDArray
+
+from hurwicz._foundation import FloatArray
+from hurwicz.prices.payments.problems import AllocationProblem
+from hurwicz.settings import Claim
+
+Types = Sequence[NDArray[Any]]
+Plan = Callable[[Types], FloatArray]
+Transfers = Callable[[Types, FloatArray], FloatArray]
+
+
+@dataclass(frozen=True)
+class BoundRule:
+    """A rule made ready for one problem.
+
+    Attributes:
+        plan: reported types → actions (batch, agents[, k]).
+        transfers: reported types, actions → what each agent receives (batch, agents).
+        accuracy: error of the transfers in money, where quadrature or a solver leaves one.
+    """
+
+    plan: Plan
+    transfers: Transfers
+    accuracy: float = 0.0
+
+
+@runtime_checkable
+class PaymentRule(Protocol):
+    """A rule of payment. ``claims`` holds both columns of its table: what it guarantees, and what it does not."""
+
+    @property
+    def name(self) -> str:
+        """The rule's name in tables and results."""
+        ...
+
+    @property
+    def claims(self) -> tuple[Claim, ...]:
+        """What it guarantees and what it does not."""
+        ...
+
+    def bind(self, problem: AllocationProblem) -> BoundRule:
+        """The rule on one problem; what can be computed once is computed here."""
+        ...
+
+
+def guarantees(rule: PaymentRule) -> tuple[Claim, ...]:
+    """The claims that hold."""
+    return tuple(c for c in rule.claims if c.holds)
+
+
+def does_not_guarantee(rule: PaymentRule) -> tuple[Claim, ...]:
+    """The claims that something is not guaranteed."""
+    return tuple(c for c in rule.claims if not c.holds)
