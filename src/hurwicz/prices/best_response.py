@@ -252,7 +252,7 @@ def respond_by_search(
     worst = float(np.max(residual))
     if not worst <= 1e-6 * (1.0 + float(np.max(np.abs(answer), initial=0.0))):
         raise SolverError(
-            f"no best response found: fixed-point residual {worst:.2g} after the search; bound the agent's set, offer a weight > 0, or check "
+            f"no best response found: fixed-point residual {worst:.2g} after the search; bound its set, offer a weight > 0, or check "
             "that the cost is convex there",
             reached=answer,
         )

@@ -28,7 +28,7 @@ def violations(exchange: Exchange, x: FloatArray) -> dict[str, FloatArray]:
 def method_of_multipliers(
     exchange: Exchange, run: Callable[[FloatArray, float], Any], start: FloatArray, tol: float, max_updates: int = 60
 ) -> tuple[_Reached, float]:
-    """Formula: min S + C subject to g = 0, h <= 0: mu <- mu + rho g, max(nu + rho h, 0), the penalty rho growing where violations do not shrink.
+    """Formula: min S + C subject to g = 0, h <= 0: mu <- mu + rho g, max(nu + rho h, 0), rho growing where violations do not shrink.
 
     Hestenes (1969), Powell (1969), Rockafellar (1973) for inequalities.
 

@@ -57,7 +57,7 @@ class PriceGraph:
         return dict(self._nodes)
 
     def _add(self, node: Node) -> str:
-        if not (isinstance(node.name, str) and node.name):
+        if not node.name:
             raise GraphError(f"a node's name: expected a non-empty string, got {node.name!r}")
         if node.name in self._nodes:
             raise GraphError(
@@ -200,15 +200,15 @@ class PriceGraph:
             for name in order:
                 node = self._nodes[name]
                 if node.function is None:
-                    values[name] = jax.ShapeDtypeStruct(node.shape if node.data is None else node.data.shape, jnp.float64)
+                    shape = node.shape if node.data is None else node.data.shape
+                    values[name] = jax.ShapeDtypeStruct(shape, jnp.float64)  # type: ignore[no-untyped-call]
                     continue
                 try:
                     values[name] = jax.eval_shape(node.function, *(values[source] for source in node.inputs))
                 except Exception as error:
                     came = ", ".join(f"{source}: {values[source].shape}" for source in node.inputs)
-                    raise GraphError(
-                        f"{node.kind} {name!r} does not evaluate as JAX code on ({came}): {type(error).__name__}: {str(error).splitlines()[0]}"
-                    ) from error
+                    why = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
+                    raise GraphError(f"{node.kind} {name!r} does not evaluate as JAX code on ({came}): {why}") from error
                 if not hasattr(values[name], "shape"):
                     raise GraphError(f"{node.kind} {name!r}: expected one array as its value, got {type(values[name]).__name__}")
                 if name in carries_price and not jnp.issubdtype(values[name].dtype, jnp.floating):

@@ -68,7 +68,8 @@ def steepest_curvature(exchange: Exchange, x: FloatArray) -> float:
     if not np.any(operator.matvec(start)):
         return 0.0
     try:
-        (found,) = scipy.sparse.linalg.eigsh(operator, k=1, which="LM", v0=start, tol=1e-6, return_eigenvectors=False)
+        return float(abs(scipy.sparse.linalg.eigsh(operator, k=1, which="LM", v0=start, tol=1e-6, return_eigenvectors=False)[0]))
     except scipy.sparse.linalg.ArpackNoConvergence as error:
-        found = error.eigenvalues[0] if len(error.eigenvalues) else np.linalg.norm(operator.matvec(start)) / np.linalg.norm(start)
-    return float(abs(found))
+        if len(error.eigenvalues):
+            return float(abs(error.eigenvalues[0]))
+        return float(np.linalg.norm(operator.matvec(start)) / np.linalg.norm(start))
