@@ -2,6 +2,7 @@
 
 from hurwicz.prices.dispatch.agents import Generator, generators
 from hurwicz.prices.dispatch.coordination import coordinate
+from hurwicz.prices.dispatch.direct import DispatchMechanism, DispatchModel
 from hurwicz.prices.dispatch.explanation import explain_price
 from hurwicz.prices.dispatch.network import DcNetwork, dc_network
 from hurwicz.prices.dispatch.payments import RULES
@@ -12,6 +13,8 @@ from hurwicz.prices.dispatch.result import DispatchResult, Violation, check_disp
 __all__ = [
     "RULES",
     "DcNetwork",
+    "DispatchMechanism",
+    "DispatchModel",
     "DispatchResult",
     "Generator",
     "Plan",

@@ -7,72 +7,17 @@ a unit in service runs at Pmin at least, so with Pmin > 0 or a fixed cost even a
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
 
-from hurwicz._foundation import FloatArray, InfeasibleError, InputError, NotConvergedError, SolverError
-from hurwicz.prices.dispatch.network import DcNetwork
+from hurwicz._foundation import FloatArray, InfeasibleError, InputError, NotConvergedError
 from hurwicz.prices.dispatch.planner import Knowledge, excess
-from hurwicz.prices.dispatch.program import NetworkProgram, ProgramSolution, Supply, supply_of
-from hurwicz.prices.dispatch.reduced import ReducedProgram
+from hurwicz.prices.dispatch.program import ProgramSolution, Supply, supply_of
+from hurwicz.prices.dispatch.resolver import Resolver, VariableCosts
 from hurwicz.prices.offer import Offer
 from hurwicz.typespaces import Prior
 
 RULES: tuple[str, ...] = ("linear", "own_path", "clarke", "expected_externality")
-_DENSE = 60_000  # entries of shift factors up to which the reduced program is the faster one
-
-
-def slack_limits(net: DcNetwork) -> tuple[FloatArray, FloatArray]:
-    """MW at each bus that may go unserved (loads, and what units there must take) or be thrown away (what must be put in)."""
-    n, base = len(net.buses), net.base_mva
-    lost = np.maximum(net.demand, 0.0) * base + np.bincount(net.unit_bus, np.maximum(-net.pmax, 0.0), n)
-    spill = np.maximum(-net.demand, 0.0) * base + np.bincount(net.unit_bus, np.maximum(net.pmin, 0.0), n)
-    return lost, spill
-
-
-class Resolver:
-    """Many programs on one grid: the reduced one while few lines bind, the full one otherwise; lost load where nothing else is feasible."""
-
-    def __init__(self, net: DcNetwork, lost_value: float | None, active: FloatArray | None = None) -> None:
-        self.network = net
-        self.program = NetworkProgram(net)
-        self.lost_value = lost_value
-        self._reduced: ReducedProgram | None = None
-        binding = np.flatnonzero(active) if active is not None else np.zeros(0, dtype=np.int64)
-        if len(binding) * len(net.units) <= _DENSE:
-            try:
-                self._reduced = ReducedProgram(self.program, binding.astype(np.int64))
-            except SolverError:
-                self._reduced = None
-        self.lost_limit, self.spill_limit = slack_limits(net)
-
-    def solve(self, supply: Supply) -> tuple[ProgramSolution, bool]:
-        """The optimum with lost load at its value, and whether it would have been infeasible without.
-
-        Raises:
-            InfeasibleError: no dispatch, and no value of lost load to price that.
-        """
-        try:
-            solution = self._without_loss(supply)
-        except InfeasibleError:
-            if self.lost_value is None:
-                raise
-            return self._with_loss(supply), True
-        if self.lost_value is not None and np.nanmax(solution.price[self.lost_limit > 0], initial=-np.inf) > self.lost_value:
-            return self._with_loss(supply), False
-        return solution, False
-
-    def _without_loss(self, supply: Supply) -> ProgramSolution:
-        if self._reduced is not None and len(self._reduced.pairs) * max(len(supply.unit), 1) <= 2 * _DENSE:
-            try:
-                return self._reduced.solve(supply)
-            except SolverError:
-                self._reduced = None
-        return self.program.solve(supply)
-
-    def _with_loss(self, supply: Supply) -> ProgramSolution:
-        return self.program.solve(supply, lost_value=self.lost_value, lost_limit=self.lost_limit, spill_limit=self.spill_limit)
 
 
 class Payer:
@@ -233,30 +178,20 @@ class Payer:
         net = self.network
         players = [u for u in range(len(net.units)) if net.pmin[u] < net.pmax[u] or net.pmin[u] != 0]
         draws = self.prior.sample(np.random.default_rng(self.seed), self.samples * len(players)).reshape(self.samples, len(players))
+        curves = [curve.segments(self.known.scale) for curve in self.known.curves]
+        least = [curve.cost(0.0, low, self.known.scale) for curve, low in zip(self.known.curves, net.pmin.tolist(), strict=True)]
+        model = VariableCosts(self.resolver, curves, np.array(least))
         xi = np.zeros(len(players))
-        for k in range(len(players)):
+        for k, unit in enumerate(players):
             theta = np.ones(len(net.units))
-            total = 0.0
             for sample in draws:
                 theta[players] = sample
-                theta[players[k]] = 1.0
-                total += self.others_cost(theta, players[k])
-            xi[k] = -total / self.samples
+                theta[unit] = 1.0
+                xi[k] -= model.others(theta, unit) / self.samples
             self._report(f"expected externality: {k + 1} of {len(players)} units")
         out = np.zeros(len(net.units))
         out[players] = balanced(xi)
         return out
-
-    def others_cost(self, theta: FloatArray, unit: int) -> float:
-        """What all but ``unit`` (and lost load) cost at the optimum for multipliers ``theta``, variable costs from 0 MW."""
-        known, net = self.known, self.network
-        supply = supply_of(net.pmin, [curve.segments(known.scale) for curve in known.curves])
-        supply = replace(supply, start=supply.start * theta[supply.unit], end=supply.end * theta[supply.unit])
-        solution, _ = self.resolver.solve(supply)
-        cost = sum(
-            theta[j] * known.curves[j].cost(0.0, float(solution.output[j]), known.scale) for j in known.free.tolist() if j != unit
-        )
-        return float(cost + (solution.lost.sum() + solution.spilled.sum()) * (self.lost_value or 0.0))
 
 
 def balanced(xi: FloatArray) -> FloatArray:

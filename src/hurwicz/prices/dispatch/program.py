@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -197,6 +196,19 @@ _TOLERANCE = 1e-10
 _ACCEPTED = 1e-8  # residuals and gap that still count as solved where no setting reaches the tolerance
 
 
+def _settings(extra: dict[str, float]) -> Any:
+    import clarabel
+
+    settings = clarabel.DefaultSettings()
+    settings.verbose = False
+    settings.max_threads = 1
+    settings.presolve_enable = False
+    settings.tol_gap_abs = settings.tol_gap_rel = settings.tol_feas = _TOLERANCE
+    for key, value in extra.items():
+        setattr(settings, key, value)
+    return settings
+
+
 def interior_point(
     P: sparse.csc_matrix, q: FloatArray, A: sparse.csc_matrix, b: FloatArray, equalities: int
 ) -> tuple[FloatArray, FloatArray, float]:
@@ -206,17 +218,10 @@ def interior_point(
     best: tuple[float, Any] | None = None
     status = None
     for extra in _LADDER:
-        settings = clarabel.DefaultSettings()
-        settings.verbose = False
-        settings.max_threads = 1
-        settings.tol_gap_abs = settings.tol_gap_rel = settings.tol_feas = _TOLERANCE
-        for key, value in extra.items():
-            setattr(settings, key, value)
+        settings = _settings(extra)
         cones = [clarabel.ZeroConeT(equalities), clarabel.NonnegativeConeT(A.shape[0] - equalities)]
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                solution = clarabel.DefaultSolver(P, q, A, b, cones, settings).solve()
+            solution = clarabel.DefaultSolver(P, q, A, b, cones, settings).solve()
         except Exception as error:  # a panic of the solver on one setting is no reason not to try the next
             status = repr(error)
             continue

@@ -87,17 +87,15 @@ class ReducedProgram:
         balance = np.zeros((self.parts, pieces))
         balance[island, np.arange(pieces)] = 1.0
         need = -np.bincount(net.island, fixed, self.parts)
-        eye = sparse.identity(pieces, format="csc")
-        P = sparse.diags(slope / money, format="csc")
+        across = np.arange(pieces)
+        P = sparse.csc_matrix((slope / money, across, np.arange(pieces + 1)), shape=(pieces, pieces))
         for _ in range(60):
             active = np.array(self.pairs, dtype=np.int64)
             factors = self._factors[:, bus]
             offset = self._factors @ fixed
             high, low = program.flow_high[active] - offset, program.flow_low[active] - offset
             has_high, has_low = np.isfinite(high), np.isfinite(low)
-            A = sparse.vstack(
-                [sparse.csc_matrix(balance), sparse.csc_matrix(factors[has_high]), sparse.csc_matrix(-factors[has_low]), eye, -eye], format="csc"
-            )
+            A = _columns(np.vstack([balance, factors[has_high], -factors[has_low]]))
             b = np.concatenate([need, high[has_high], -low[has_low], width, np.zeros(pieces)])
             x, z, gap = interior_point(P, q / money, A, b, self.parts)
             moved = np.clip(x * base, 0.0, supply.width)
@@ -125,3 +123,11 @@ class ReducedProgram:
         return ProgramSolution(output, price, flow_price, theta, none, none, gap)
 
 
+def _columns(dense: FloatArray) -> sparse.csc_matrix:
+    """``dense`` above an identity above its negative, column by column."""
+    rows, columns = dense.shape
+    across = np.arange(columns)
+    data = np.hstack([dense.T, np.ones((columns, 1)), -np.ones((columns, 1))])
+    index = np.hstack([np.broadcast_to(np.arange(rows), (columns, rows)), (rows + across)[:, None], (rows + columns + across)[:, None]])
+    start = np.arange(columns + 1) * (rows + 2)
+    return sparse.csc_matrix((data.ravel(), index.ravel(), start), shape=(rows + 2 * columns, columns))

@@ -86,8 +86,12 @@ class _Model:
             solver.setOptionValue(option, 1e-9)
         inf = highspy.kHighsInf
         # columns: outputs (MW), costs ($/h), angles (radians)
-        low = [float(case.gen.pmin[u]) for u in self.units] + [-inf] * count + [-inf] * self.buses
-        high = [float(case.gen.pmax[u]) for u in self.units] + [inf] * count + [inf] * self.buses
+        low = [float(case.gen.pmin[u]) for u in self.units] + [-inf] * (count + self.buses)
+        high = [float(case.gen.pmax[u]) for u in self.units] + [inf] * (count + self.buses)
+        for k, cost in enumerate(self.costs):
+            low[count + k] = _least(cost, low[k], high[k])
+        if self.buses:
+            low[2 * count] = high[2 * count] = 0.0
         solver.addVars(len(low), np.array(low), np.array(high))
         columns = np.arange(count, 2 * count, dtype=np.int32)
         solver.changeColsCost(count, columns, np.ones(count))
@@ -96,7 +100,6 @@ class _Model:
         rows: list[tuple[float, float, dict[int, float]]] = []
         for k, u in enumerate(self.units):
             balance[where[float(case.gen.bus[u])]][k] = 1.0
-        seen: set[int] = set()
         branch = case.branch
         for line in range(len(branch.f_bus)):
             f, t = where.get(float(branch.f_bus[line])), where.get(float(branch.t_bus[line]))
@@ -122,9 +125,7 @@ class _Model:
                 rate = float(branch.rate_a[line])
                 if rate > 0:
                     rows.append((-rate / abs(b) + phi, rate / abs(b) + phi, {at_f: 1.0, at_t: -1.0}))
-            seen.update((f, t))
         rows = [(value, value, row) for value, row in zip(need, balance, strict=True)] + rows
-        rows += [(-inf if k else -inf, inf, {k: 1.0}) for k in range(0)]
         self._add_rows(solver, rows)
         self.solver = solver
         tangents = []
@@ -136,7 +137,7 @@ class _Model:
                 spots = {bottom, top} if math.isfinite(top) else {bottom}
                 if data[2] > 0 and math.isfinite(top):
                     spots |= {bottom + (top - bottom) * share / 4 for share in (1, 2, 3)}
-                tangents += [_tangent(k, data, spot) for spot in sorted(spots)] if data[2] > 0 else [_tangent(k, data, bottom)]
+                tangents += [_tangent(k, data, spot) for spot in (sorted(spots) if data[2] > 0 else [bottom])]
         self._add_tangents(tangents)
 
     def _add_rows(self, solver: Any, rows: list[tuple[float, float, dict[int, float]]]) -> None:
@@ -166,7 +167,8 @@ class _Model:
 
     def cut(self, output: FloatArray) -> None:
         """Tangents where the optimum lies."""
-        self._add_tangents([_tangent(k, data, x) for k, ((kind, data), x) in enumerate(zip(self.costs, output.tolist(), strict=True)) if kind != "chords" and data[2] > 0])
+        at = enumerate(zip(self.costs, output.tolist(), strict=True))
+        self._add_tangents([_tangent(k, data, x) for k, ((kind, data), x) in at if kind != "chords" and data[2] > 0])
 
     def prices(self) -> FloatArray:
         """Duals of the balance at each bus."""
@@ -186,6 +188,17 @@ def _cost_rows(case: MatpowerCase, unit: int) -> tuple[str, Any]:
     if any(coefficients[3:]):
         raise InputError(f"generator {unit + 1}: the reference solver takes polynomials up to degree 2; ask for reference=False")
     return "parabola", tuple(coefficients[:3])
+
+
+def _least(cost: tuple[str, Any], low: float, high: float) -> float:
+    """A lower bound on the cost between the limits, so that the linear program is bounded."""
+    kind, data = cost
+    spots = [low, high]
+    if kind == "chords":
+        return min(max(slope * x + value for slope, value in data) for x in spots) - sum(abs(slope) for slope, _ in data) * (high - low)
+    if data[2] > 0:
+        spots.append(min(max(-data[1] / (2 * data[2]), low), high))
+    return min(_exact(cost, x) for x in spots)
 
 
 def _tangent(k: int, data: tuple[float, float, float], at: float) -> tuple[int, float, float]:
