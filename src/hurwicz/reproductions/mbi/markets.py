@@ -1,0 +1,67 @@
+"""The paper's instances as price graphs and private agents of the library."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hurwicz._foundation import FloatArray
+from hurwicz.reproductions.mbi.instances import Aggregate
+
+if TYPE_CHECKING:
+    from hurwicz.prices import DeclaredAgent, PopulationAgent, SystemLoss
+
+
+@lru_cache(maxsize=8)
+def aggregate_market(names: tuple[str, ...]) -> SystemLoss:
+    """S = (sum_i x_i - target)² over named agents; ``target`` is data and has to be given with every call."""
+    from hurwicz.prices import PriceGraph
+
+    graph = PriceGraph()
+    graph.source("target", 0.0)
+    for name in names:
+        graph.agent(name)
+    graph.function("total", lambda *actions: sum(actions), inputs=names)
+    graph.loss("miss", _squared_miss, inputs=["total", "target"])
+    return graph.compile()
+
+
+@lru_cache(maxsize=8)
+def population_market(size: int) -> SystemLoss:
+    """S = (sum_i x_i - target)² over one population node of ``size`` agents."""
+    from hurwicz.prices import PriceGraph
+
+    graph = PriceGraph()
+    graph.source("target", 0.0)
+    graph.population("agents", size)
+    graph.function("total", lambda x: x.sum(), inputs=["agents"])
+    graph.loss("miss", _squared_miss, inputs=["total", "target"])
+    return graph.compile()
+
+
+def _squared_miss(total: Any, target: Any) -> Any:
+    return (total - target) ** 2
+
+
+def declared(problem: Aggregate) -> list[DeclaredAgent]:
+    """One agent a curvature, C_i = lambda_i x_i², actions free."""
+    from hurwicz.prices import DeclaredAgent
+    from hurwicz.valuations import Quadratic
+
+    return [DeclaredAgent(name, Quadratic(), float(weight)) for name, weight in zip(problem.names, problem.curvature, strict=True)]
+
+
+def population(problem: Aggregate) -> PopulationAgent:
+    """All agents as one population, actions at least 0 as in C.2."""
+    from hurwicz.prices import Box, PopulationAgent
+    from hurwicz.valuations import Quadratic
+
+    return PopulationAgent("agents", Quadratic(), problem.curvature, Box(0.0, np.inf))
+
+
+def vector(problem: Aggregate, actions: Mapping[str, Any]) -> FloatArray:
+    """Actions by name as one array in the agents' order."""
+    return np.array([float(actions[name]) for name in problem.names])
