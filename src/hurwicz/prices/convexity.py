@@ -30,6 +30,7 @@ _SHAPING = frozenset(
         "cumsum",
         "expand_dims",
         "concatenate",
+        "stack",
         "gather",
         "dynamic_slice",
         "optimization_barrier",
@@ -84,7 +85,9 @@ def _degree(program: FlatProgram) -> float:
             degree = 2 * each[0]
         elif name == "integer_pow" and equation.params["y"] >= 0:
             degree = equation.params["y"] * each[0]
-        elif name in ("add", "add_any", "sub", "neg") or (name in _SHAPING - {"reduce_max"} and (moving == [0] or name == "concatenate")):
+        elif name in ("add", "add_any", "sub", "neg") or (
+            name in _SHAPING - {"reduce_max"} and (moving == [0] or name in ("concatenate", "stack"))
+        ):
             degree = max(each)
         elif name == "div" and moving == [0]:
             degree = each[0]
@@ -212,7 +215,7 @@ def _rule(name: str, params: dict[str, Any], parts: list[_Shape], moving: list[b
         return _Shape(-1 if all(part.bend in (0, -1) for part in parts) else None, sign)
     if name == "reduce_max":
         return _Shape(1 if first.bend in (0, 1) else None, first.sign)
-    if name == "concatenate":
+    if name in ("concatenate", "stack"):
         signs = {part.sign for part in parts}
         return _Shape(_join([part.bend for part in parts]), first.sign if len(signs) == 1 else None)
     if name in _SHAPING and moving[0] and not any(moving[1:]):

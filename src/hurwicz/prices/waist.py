@@ -14,7 +14,7 @@ import numpy as np
 
 from hurwicz._foundation import FloatArray, float64_scope
 
-_LINEAR_IN_ALL = frozenset({"add", "add_any", "sub", "concatenate"})
+_LINEAR_IN_ALL = frozenset({"add", "add_any", "sub", "concatenate", "stack"})
 _LINEAR_IN_FIRST = frozenset(
     [
         "neg",
