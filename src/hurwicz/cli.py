@@ -123,10 +123,14 @@ def _prepare() -> None:
     """Float64 and a compilation cache for this process: the program's to choose, where the library may not."""
     import jax
 
-    jax.config.update("jax_enable_x64", True)
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "hurwicz", "jax")
-    jax.config.update("jax_compilation_cache_dir", str(cache))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+    settings = {
+        "jax_enable_x64": True,
+        "jax_compilation_cache_dir": str(cache),
+        "jax_persistent_cache_min_compile_time_secs": 0.2,
+    }
+    for name, value in settings.items():
+        jax.config.update(name, value)  # type: ignore[no-untyped-call]
 
 
 def _console() -> Any:

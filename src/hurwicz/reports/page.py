@@ -39,7 +39,8 @@ def number(value: float, digits: int = 6) -> str:
     return f"{value:,.{digits}g}" if abs(value) < 10**digits else f"{value:,.0f}"
 
 
-def _cell(value: Any) -> str:
+def cell_text(value: Any) -> str:
+    """A table cell for a person: numbers by :func:`number`, a dash for nothing, yes and no."""
     if value is None:
         return "–"
     if isinstance(value, bool):
@@ -80,7 +81,7 @@ class Page:
 
     def figures(self, entries: Mapping[str, Any]) -> Page:
         """Add a row of headline figures, name → value."""
-        return self._add("figures", entries={name: _cell(value) for name, value in entries.items()})
+        return self._add("figures", entries={name: cell_text(value) for name, value in entries.items()})
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[Any]], caption: str = "", *, folded: bool = False) -> Page:
         """Add a table; numbers align right, ``None`` shows as a dash, ``folded`` hides it behind its caption."""
@@ -89,7 +90,7 @@ class Page:
             and all(row[k] is None or isinstance(row[k], (int, float)) for row in rows)
             for k in range(len(columns))
         ]
-        cells = [[_cell(cell) for cell in row] for row in rows]
+        cells = [[cell_text(cell) for cell in row] for row in rows]
         return self._add(
             "table",
             columns=list(columns),

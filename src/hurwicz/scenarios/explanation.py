@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, get_args
+from typing import Annotated, Any, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from hurwicz.scenarios.schema import KINDS
+from hurwicz.scenarios.schema import KINDS, table_of
 
 
 def explain_schema() -> list[dict[str, Any]]:
@@ -29,8 +29,8 @@ def explain_schema() -> list[dict[str, Any]]:
 def _rows(kind: str, model: type[BaseModel], prefix: str) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for name, info in model.model_fields.items():
-        inner = info.annotation
-        if isinstance(inner, type) and issubclass(inner, BaseModel):
+        inner = table_of(info.annotation)
+        if inner is not None:
             rows += _rows(kind, inner, prefix=f"{prefix}{name}.")
             continue
         required = info.is_required()
@@ -58,10 +58,13 @@ def _type_words(annotation: Any) -> str:
     arguments = get_args(annotation)
     if arguments and all(isinstance(argument, str) for argument in arguments):
         return " | ".join(f'"{argument}"' for argument in arguments)
-    if arguments and annotation.__origin__ is list:
+    if get_origin(annotation) is Annotated:
+        bounds = [bound for part in arguments[1:] for bound in getattr(part, "metadata", [part])]
+        return _type_words(arguments[0]) + "".join(f" {bound}" for bound in _bounds(bounds))
+    if get_origin(annotation) is list:
         return f"list of {_type_words(arguments[0])}"
-    if arguments and hasattr(annotation, "__metadata__"):
-        return _type_words(arguments[0])
+    if get_origin(annotation) is tuple:
+        return " and ".join(_type_words(argument) for argument in arguments)
     if arguments:
         return " or ".join(_type_words(argument) for argument in arguments if argument is not type(None))
     return str(annotation)

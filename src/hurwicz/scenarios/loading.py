@@ -10,13 +10,13 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from hurwicz._foundation import ScenarioError
-from hurwicz.scenarios.schema import KINDS, Scenario
+from hurwicz.scenarios.schema import KINDS, Scenario, table_of
 
 _Location = tuple[str | int, ...]
 
 
 def load_scenario(path: str | Path) -> Scenario:
-    """Read and check a scenario file.
+    r"""Read and check a scenario file.
 
     Args:
         path: a TOML file; its ``kind`` says which schema holds.
@@ -32,7 +32,7 @@ def load_scenario(path: str | Path) -> Scenario:
         >>> from hurwicz._foundation import ScenarioError
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     path = Path(folder, "s.toml")
-        ...     _ = path.write_text('kind = "dispatch"\\ncase = "case14_ieee"\\nvalue_of_lost_laod = 1e4\\n')
+        ...     _ = path.write_text('kind = "dispatch"\ncase = "case14_ieee"\nvalue_of_lost_laod = 1e4\n')
         ...     try:
         ...         load_scenario(path)
         ...     except ScenarioError as error:
@@ -121,7 +121,5 @@ def _keys_at(model: type[BaseModel], location: _Location) -> list[str]:
     """The keys that the schema knows in the table at ``location``."""
     for part in location:
         if isinstance(part, str) and part in model.model_fields:
-            inner = model.model_fields[part].annotation
-            if isinstance(inner, type) and issubclass(inner, BaseModel):
-                model = inner
+            model = table_of(model.model_fields[part].annotation) or model
     return list(model.model_fields)

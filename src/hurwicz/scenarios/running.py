@@ -63,7 +63,7 @@ def run_scenario(scenario: Scenario, *, name: str = "scenario", out: Path | None
     """
     if out is not None:
         _writable(out)
-    run = _runner(scenario)(scenario, name, progress or (lambda what, fraction: None))
+    run = _runner(scenario)(scenario, name, progress or _silent)
     if out is not None:
         run.files.append(_write_whole(out / "result.json", json.dumps(run.result, indent=2, allow_nan=False) + "\n"))
         run.files.append(_write_whole(out / "report.html", run.page.html()))
@@ -78,6 +78,10 @@ def _runner(scenario: Scenario) -> Callable[[Any, str, Progress], Run]:
     from hurwicz.scenarios.target import run_target
 
     return run_target
+
+
+def _silent(what: str, fraction: float) -> None:
+    """Progress that nobody watches."""
 
 
 def _writable(folder: Path) -> None:

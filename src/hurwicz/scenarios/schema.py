@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
@@ -28,16 +28,18 @@ class Prior(_Table):
     def _ordered(self) -> Prior:
         if not self.low < self.high:
             raise ValueError(f"an interval with low < high; got [{self.low}, {self.high}]")
+        if not self.low <= 1.0 <= self.high:
+            raise ValueError(f"an interval that holds 1, the multiplier of the file's own costs; got [{self.low}, {self.high}]")
         return self
 
 
 class Audit(_Table):
-    """How hard the auditor looks."""
+    """How hard the auditor looks at a grid, where every report that it tries is a dispatch of its own."""
 
     enabled: bool = Field(True, description="audit every payment rule that was asked for")
-    agents: int = Field(4, ge=1, description="how many agents' misreports are searched, those with the largest output first")
-    reports: int = Field(9, ge=3, description="misreports tried for each agent before the best is refined")
-    profiles: int = Field(2, ge=1, description="profiles of the other agents' types: the true one, then draws from the prior")
+    seconds: Positive = Field(3.0, description="time for each property of each rule; what was searched by then is stated")
+    profiles: int = Field(2, ge=0, description="profiles of types drawn from the prior, beside the true one")
+    deviations: int = Field(9, ge=1, description="misreports tried for each generator and profile, beside scaled ones")
 
 
 class DispatchScenario(_Table):
@@ -75,5 +77,83 @@ class DispatchScenario(_Table):
         return payments
 
 
-Scenario = DispatchScenario
-KINDS: dict[str, type[DispatchScenario]] = {"dispatch": DispatchScenario}
+TargetRule = Literal["linear", "own_path", "clarke", "expected_externality", "posted_expectation"]
+Dynamics = Literal["price_newton", "anderson", "broyden", "accelerated", "admm", "proximal", "gradient"]
+
+
+class TypePrior(_Table):
+    """What is commonly believed of an agent's cost coefficient before it speaks: uniform on an interval."""
+
+    low: Positive = Field(description="least cost coefficient lambda that an agent may have")
+    high: Positive = Field(description="greatest cost coefficient lambda that an agent may have")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> TypePrior:
+        if not self.low < self.high:
+            raise ValueError(f"an interval with low < high; got [{self.low}, {self.high}]")
+        return self
+
+
+class Population(_Table):
+    """Agents without names: types drawn evenly from a box, each agent with a capacity."""
+
+    size: int = Field(ge=1, le=100_000_000_000, description="how many agents")
+    curvature: tuple[Positive, Positive] = Field((0.5, 1.5), description="range of the cost coefficients lambda")
+    capacity: tuple[Positive, Positive] = Field((0.2, 2.0), description="range of the capacities; actions lie in [0, capacity]")
+
+    @field_validator("curvature", "capacity", mode="before")
+    @classmethod
+    def _pair(cls, pair: object) -> object:
+        """TOML has arrays only; a range is one of two numbers."""
+        return tuple(pair) if isinstance(pair, list) else pair
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Population:
+        for name in ("curvature", "capacity"):
+            low, high = getattr(self, name)
+            if low > high:
+                raise ValueError(f"{name} as [low, high] with low ≤ high; got [{low}, {high}]")
+        return self
+
+
+class TargetScenario(_Table):
+    """Bring the sum of many agents' actions to a target: S(x) = weight (sum x - target)², C_i(x_i) = lambda_i x_i²."""
+
+    kind: Literal["target"] = Field(description='"target"')
+    target: Finite = Field(description="what the actions should add up to; for a population, per agent")
+    weight: Positive = Field(1.0, description="loss per squared unit of the miss; for a population, per agent")
+    types: list[Positive] | None = Field(None, min_length=2, description="private cost coefficient lambda of each named agent")
+    population: Population | None = Field(None, description="agents without names, instead of types")
+    dynamics: Dynamics = Field("price_newton", description="how prices move from round to round (named agents)")
+    max_rounds: int = Field(100_000, ge=1, description="price rounds after which the run gives up (exit code 3)")
+    tolerance: Positive = Field(1e-9, description="residual at which the run stops")
+    payments: list[TargetRule] | None = Field(None, description="rules by which the agents are paid; all that apply if left out")
+    prior: TypePrior | None = Field(None, description="common prior over lambda; needed for the rules that take an expectation")
+    audit: bool = Field(True, description="audit every payment rule (named agents)")
+    effort: Literal["quick", "standard", "thorough"] = Field("standard", description="how hard the auditor looks")
+    seed: int = Field(0, ge=0, description="seed of every random draw")
+
+    @model_validator(mode="after")
+    def _complete(self) -> TargetScenario:
+        if (self.types is None) == (self.population is None):
+            raise ValueError("either types (a list of cost coefficients) or a [population], not both and not neither")
+        if self.population is not None and set(self.payments or ()) - {"linear", "clarke"}:
+            raise ValueError(f"payments of a population among linear and clarke; got {self.payments}")
+        needs = set(self.payments or ()) & {"expected_externality", "posted_expectation"}
+        if needs and self.prior is None:
+            raise ValueError(f"a [prior] with low and high, since {' and '.join(sorted(needs))} takes an expectation over types")
+        if self.types is not None and self.prior is not None:
+            for k, value in enumerate(self.types):
+                if not self.prior.low <= value <= self.prior.high:
+                    raise ValueError(f"every type within the prior [{self.prior.low}, {self.prior.high}]; got types[{k}] = {value}")
+        return self
+
+
+def table_of(annotation: object) -> type[BaseModel] | None:
+    """The table that a key holds, optional or not; ``None`` for a plain value."""
+    candidates = (annotation, *get_args(annotation))
+    return next((part for part in candidates if isinstance(part, type) and issubclass(part, BaseModel)), None)
+
+
+Scenario = DispatchScenario | TargetScenario
+KINDS: dict[str, type[DispatchScenario] | type[TargetScenario]] = {"dispatch": DispatchScenario, "target": TargetScenario}

@@ -1,0 +1,182 @@
+"""``kind = "dispatch"``: the generators of a real grid, coordinated by prices, paid, and the payments audited."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hurwicz._foundation import NotConvergedError
+from hurwicz.reports import Page
+from hurwicz.reports.grid import payments_plot, price_map, rounds_plot
+from hurwicz.scenarios import auditing
+from hurwicz.scenarios.running import Progress, Run
+from hurwicz.scenarios.schema import DispatchScenario
+from hurwicz.scenarios.tables import text_table
+
+if TYPE_CHECKING:
+    from hurwicz.formats import MatpowerCase
+    from hurwicz.prices.dispatch import DispatchResult
+    from hurwicz.settings import DirectMechanism
+
+AUDITED = ("DSIC", "ex_post_IR", "strong_budget_balance", "weak_budget_balance", "efficiency")
+_RULES = {
+    "linear": "the price at its bus times its output",
+    "own_path": "what the system would lose if it stopped and nobody else moved: demand not served, at its value",
+    "clarke": "what the system would lose if it stopped and the others re-optimised: its price, integrated along the way",
+    "expected_externality": "what its report is expected to save the others, less the others' share of the same: sums to nothing",
+}
+
+
+def run_dispatch(scenario: DispatchScenario, name: str, progress: Progress) -> Run:
+    """Coordinate, pay, audit; the result so far and the reason where the rounds run out."""
+    from hurwicz.prices.dispatch import coordinate
+    from hurwicz.prices.dispatch.costs import unit_costs
+    from hurwicz.typespaces import Interval, Uniform
+
+    began = time.perf_counter()
+    case = _case(scenario.case)
+    prior = Uniform(Interval(scenario.prior.low, scenario.prior.high))
+    converged, message = True, ""
+    try:
+        reached = coordinate(
+            case,
+            network=scenario.network,
+            max_rounds=scenario.max_rounds,
+            tol=scenario.tolerance,
+            payments=scenario.payments,
+            value_of_lost_load=scenario.value_of_lost_load,
+            prior=prior,
+            samples=scenario.samples,
+            reference=scenario.reference,
+            seed=scenario.seed,
+            progress=lambda line: progress(line, 0.3),
+        )
+    except NotConvergedError as error:
+        reached, converged, message = error.reached, False, str(error)
+    findings = _audit(scenario, case, progress) if scenario.audit.enabled and converged else {}
+    result = reached.to_dict() | {"audit": auditing.as_data(findings)}
+    result |= {"seconds": time.perf_counter() - began, "seconds_by_phase": reached.seconds}
+    costs = {u: cost.at(x) for (u, x), cost in zip(reached.actions.items(), unit_costs(case, reached.network.unit_rows), strict=True)}
+    page = _page(scenario, name, reached, costs, result)
+    tables = [_summary(name, reached), *_who_gets_what(reached, costs)]
+    if findings:
+        auditing.add_section(page, findings, "$/h")
+        tables.append(auditing.as_table(findings))
+    return Run(result, page, tables, converged, message)
+
+
+def _case(name: str) -> MatpowerCase:
+    from hurwicz.formats import packaged_case, read_matpower
+
+    return read_matpower(Path(name)) if name.endswith(".m") else packaged_case(name)
+
+
+def _audit(scenario: DispatchScenario, case: MatpowerCase, progress: Progress) -> auditing.Findings:
+    from hurwicz.audits import Effort
+    from hurwicz.prices.dispatch import DispatchMechanism, DispatchModel
+    from hurwicz.typespaces import Interval, Uniform
+
+    model = DispatchModel(
+        case,
+        network=scenario.network,
+        value_of_lost_load=scenario.value_of_lost_load,
+        prior=Uniform(Interval(scenario.prior.low, scenario.prior.high)),
+        samples=scenario.samples,
+        seed=scenario.seed,
+    )
+    mechanisms: dict[str, DirectMechanism] = {rule: DispatchMechanism(model, rule) for rule in scenario.payments}
+    if not mechanisms:
+        return {}
+    effort = Effort(
+        profiles=scenario.audit.profiles,
+        deviations=scenario.audit.deviations,
+        refinements=1,
+        steps=12,
+        seconds=scenario.audit.seconds,
+        tolerance=1e-7,
+    )
+    truth = dict.fromkeys(next(iter(mechanisms.values())).agents, 1.0)
+    return auditing.audit_rules(mechanisms, AUDITED, prior=None, effort=effort, at=[truth], seed=scenario.seed, progress=progress)
+
+
+def _summary(name: str, reached: DispatchResult) -> Any:
+    rows: list[list[Any]] = [
+        ["status", reached.status.value],
+        ["cost, $/h", round(reached.objective, 6)],
+        ["independent optimum, $/h", None if reached.reference is None else round(reached.reference, 6)],
+        ["price rounds", reached.price_rounds],
+        ["worst violation, p.u.", reached.max_violation],
+        ["lines at a limit", len(reached.binding)],
+        ["pivotal generators", ", ".join(reached.pivotal) or "none"],
+    ]
+    return text_table(f"{name}: {len(reached.actions)} generators, {len(reached.prices)} buses", ["", ""], rows)
+
+
+def _who_gets_what(reached: DispatchResult, costs: dict[str, float], most: int = 15) -> list[Any]:
+    running = sorted(reached.actions, key=lambda unit: -abs(reached.actions[unit]))
+    shown = [unit for unit in running if reached.actions[unit] != 0 or any(row[unit] for row in reached.transfers.values())]
+    columns, rows = _rows(reached, costs, shown[:most])
+    more = f" ({most} of {len(shown)} with output or money; the report has all)" if len(shown) > most else ""
+    total = ["total", *(sum(row[k] for row in _rows(reached, costs, running)[1]) if k != 2 else None for k in range(1, len(columns)))]
+    return [text_table(f"Who produces what, and is paid what{more}", columns, [*rows, total])]
+
+
+def _rows(reached: DispatchResult, costs: dict[str, float], units: list[str]) -> tuple[list[str], list[list[Any]]]:
+    columns = ["generator", "MW", "$/MWh", "own cost, $/h", *(f"{rule.replace('_', ' ')}, $/h" for rule in reached.transfers)]
+    price = dict(zip(reached.network.units, reached.network.buses[reached.network.unit_bus].tolist(), strict=True))
+    rows = [[u, reached.actions[u], reached.prices[price[u]], costs[u], *(row[u] for row in reached.transfers.values())] for u in units]
+    return columns, rows
+
+
+def _page(scenario: DispatchScenario, name: str, reached: DispatchResult, costs: dict[str, float], result: dict[str, Any]) -> Page:
+    from hurwicz.prices.dispatch import explain_price
+
+    page = Page(name, f"{Path(scenario.case).stem}: {len(reached.actions)} generators with private costs, coordinated by prices")
+    page.figures(
+        {
+            "cost, $/h": reached.objective,
+            "independent optimum, $/h": reached.reference,
+            "price rounds": reached.price_rounds,
+            "worst violation, p.u.": reached.max_violation,
+            "status": reached.status.value,
+            "seconds": result["seconds"],
+        }
+    )
+    page.text(f"{reached.status.value}: {reached.status.message}.")
+    page.heading("Prices on the grid").plot(price_map(reached), "Every bus in the colour of its price.")
+    if reached.binding:
+        rows = [[row[key] for key in ("line", "binds", "flow", "rating", "shadow_price")] for row in reached.binding]
+        page.table(["line", "what binds", "flow, MW", "rating, MW", "shadow price, $/MWh"], rows, "Lines at a limit", folded=len(rows) > 20)
+    page.heading("How the rounds went")
+    if len([row for row in reached.rounds if row["gap"] is not None]) > 1:
+        page.plot(rounds_plot(reached.rounds))
+    columns = ["round", "kind", "agents asked", "excess cost at most (share of the money)"]
+    page.table(columns, [list(row.values()) for row in reached.rounds])
+    points = [len(row) for row in reached.revealed.values()]
+    page.text(
+        f"The planner never sees a cost. Along the way the agents' answers gave away {sum(points)} points of their marginal costs, "
+        f"{max(points, default=0)} at most for one agent."
+    )
+    page.heading("Who produces what, and is paid what")
+    if reached.transfers:
+        page.plot(payments_plot(reached.transfers, costs))
+    for rule in reached.transfers:
+        page.text(f"{rule.replace('_', ' ')}: {_RULES[rule]}.")
+    if reached.pivotal:
+        page.text(
+            f"Pivotal: {', '.join(reached.pivotal)}. Demand cannot be met without it, so its Clarke payment rests on the value of "
+            f"lost load ({scenario.value_of_lost_load:g} $/MWh)."
+        )
+    columns, every = _rows(reached, costs, list(reached.actions))
+    page.table(columns, every, "Every generator", folded=len(every) > 30)
+    dearest = sorted(reached.actions, key=lambda unit: -reached.actions[unit])[:3]
+    page.heading("Why each is paid its price")
+    page.text("The price at a bus is the price at a reference bus plus what each binding line adds: shift factor times shadow price.")
+    parts = ["part", "of", "shift factor", "shadow price, $/MWh", "contribution, $/MWh"]
+    keys = ("part", "what", "shift_factor", "shadow_price", "contribution")
+    for unit in dearest:
+        page.table(parts, [[row[key] for key in keys] for row in explain_price(reached, unit)], f"The price of {unit}")
+    for note in reached.notes:
+        page.text(note)
+    return page

@@ -1,0 +1,46 @@
+"""The commands that the pages show are run as shown (their Python blocks are run by sybil)."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+# These take minutes by design; the targets that they name are run elsewhere in CI or are benchmarks.
+LONG = re.compile(r"^(make |pip |git |hurwicz reproduce mbi$|python -m benchmarks)")
+
+
+def _commands() -> list[tuple[str, str]]:
+    found = []
+    for page in PAGES:
+        for block in re.findall(r"```(?:bash|sh)\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):
+            lines = (line.split("#")[0].strip() for line in block.splitlines())
+            found += [(page.name, line) for line in lines if line and not LONG.match(line)]
+    return found
+
+
+@pytest.mark.parametrize(("page", "command"), _commands())
+def test_command_of_a_page_runs(page: str, command: str, tmp_path: Path) -> None:
+    words = shlex.split(command)
+    assert words[0] in {"hurwicz", "python"}, f"{page}: {command}"
+    words = [sys.executable, "-m", "hurwicz", *words[1:]] if words[0] == "hurwicz" else [sys.executable, *words[1:]]
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    (tmp_path / "docs").symlink_to(ROOT / "docs")
+    done = subprocess.run(words, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+
+
+def test_some_command_is_shown() -> None:
+    assert any(command.startswith("hurwicz run") for _, command in _commands())
+
+
+def test_every_figure_that_a_page_shows_exists() -> None:
+    for page in PAGES:
+        for target in re.findall(r"!\[[^\]]*\]\(([^)]+)\)", page.read_text(encoding="utf-8")):
+            assert (page.parent / target).exists(), f"{page.name} shows {target}"
