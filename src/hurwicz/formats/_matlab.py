@@ -153,7 +153,9 @@ def _bracketed(parsed: MatlabFile, name: str, lines: list[str], at: int, value: 
         at += 1
         if at == len(lines):
             raise FormatError(
-                f"{name!r} opens here and its {closing!r} never comes: the file is cut short; get it whole", path=parsed.path, line=start + 1
+                f"{name!r} opens here and its {closing!r} never comes: the file is cut short; get it whole",
+                path=parsed.path,
+                line=start + 1,
             )
         piece = lines[at]
         if "=" in piece and "'" not in piece and (found := _ASSIGN.match(piece)) and found.group(3).strip()[:1] in ("[", "{"):
@@ -162,9 +164,7 @@ def _bracketed(parsed: MatlabFile, name: str, lines: list[str], at: int, value: 
                 path=parsed.path,
                 line=at + 1,
             )
-    if closing == "}":
-        parsed.cells[name] = (tuple(_strings("\n".join(piece for _, piece in pieces))), start + 1)
-    elif any("'" in piece or '"' in piece for _, piece in pieces):
+    if closing == "}" or any("'" in piece or '"' in piece for _, piece in pieces):
         parsed.cells[name] = (tuple(_strings("\n".join(piece for _, piece in pieces))), start + 1)
     else:
         parsed.matrices[name] = _matrix(name, pieces, parsed.path, start + 1)

@@ -1,7 +1,8 @@
 """MATPOWER cases: power grids as ``.m`` files, read and written whole.
 
 Source: R. D. Zimmerman, C. E. Murillo-Sánchez and R. J. Thomas, "MATPOWER: Steady-State Operations, Planning, and Analysis Tools for Power
-Systems Research and Education", IEEE Transactions on Power Systems 26(1), 2011; MATPOWER User's Manual, appendix B (case format, versions 1 and 2).
+Systems Research and Education", IEEE Transactions on Power Systems 26(1), 2011; MATPOWER User's Manual, appendix B (case format, versions
+1 and 2).
 """
 
 from __future__ import annotations
@@ -168,7 +169,11 @@ def parse_matpower(text: str, *, path: str = "") -> MatpowerCase:
         raise FormatError(f"'baseMVA': expected a positive number of MVA, got {base[0]}", path=path, line=base[1])
     for name in _MAIN[1:]:
         if name not in parsed.matrices:
-            hint = "dispatch needs costs; add a gencost table" if name == "gencost" else "the file is cut short or no MATPOWER case; get it whole"
+            hint = (
+                "dispatch needs costs; add a gencost table"
+                if name == "gencost"
+                else "the file is cut short or no MATPOWER case; get it whole"
+            )
             raise FormatError(f"expected a matrix {name!r}, found none: {hint}", path=path)
     bus = _table(BusTable, "bus", parsed)
     gen = _table(GenTable, "gen", parsed)
@@ -178,9 +183,7 @@ def parse_matpower(text: str, *, path: str = "") -> MatpowerCase:
     gencost = _gencost(parsed, len(gen.bus))
     names = {name: _names(parsed, name, count) for name, count in (("bus_name", len(bus.number)), ("gen_name", len(gen.bus)))}
     other = {name: matrix.values for name, matrix in parsed.matrices.items() if name not in _MAIN}
-    return MatpowerCase(
-        parsed.name, float(base[0]), bus, gen, branch, gencost, names["bus_name"], names["gen_name"], other, path, rows
-    )
+    return MatpowerCase(parsed.name, float(base[0]), bus, gen, branch, gencost, names["bus_name"], names["gen_name"], other, path, rows)
 
 
 _T = TypeVar("_T", BusTable, GenTable, BranchTable)
@@ -194,7 +197,8 @@ def _table(kind: type[_T], name: str, parsed: MatlabFile) -> _T:
     columns = [column.name for column in fields(kind)]
     if len(values) and values.shape[1] < _WIDTH[name]:
         raise FormatError(
-            f"{name!r}: expected at least {_WIDTH[name]} columns ({', '.join(columns[: _WIDTH[name]])}), got {values.shape[1]}; complete the rows",
+            f"{name!r}: expected at least {_WIDTH[name]} columns ({', '.join(columns[: _WIDTH[name]])}), "
+            f"got {values.shape[1]}; complete the rows",
             path=path,
             line=matrix.lines[0],
         )
@@ -234,10 +238,12 @@ def _check_buses(bus: BusTable, gen: GenTable, branch: BranchTable, rows: Mappin
         unknown = np.flatnonzero(~np.isin(column, numbers))
         if len(unknown):
             row = int(unknown[0])
-            raise FormatError(f"{table!r}: {name} {column[row]:g} is not in the bus table; add it or correct it", path=path, line=rows[table][row])
-    for row in np.flatnonzero((branch.f_bus == branch.t_bus) & (branch.status > 0)):
+            raise FormatError(
+                f"{table!r}: {name} {column[row]:g} is not in the bus table; add it or correct it", path=path, line=rows[table][row]
+            )
+    for row in np.flatnonzero((branch.f_bus == branch.t_bus) & (branch.status > 0)).tolist():
         raise FormatError(f"'branch': both ends are bus {branch.f_bus[row]:.0f}; connect two buses", path=path, line=rows["branch"][row])
-    for row in np.flatnonzero((gen.pmin > gen.pmax) & (gen.status > 0)):
+    for row in np.flatnonzero((gen.pmin > gen.pmax) & (gen.status > 0)).tolist():
         raise FormatError(
             f"'gen': Pmin {gen.pmin[row]:g} MW is above Pmax {gen.pmax[row]:g} MW; correct one of them", path=path, line=rows["gen"][row]
         )
@@ -248,16 +254,20 @@ def _gencost(parsed: MatlabFile, units: int) -> GenCostTable:
     values, lines = matrix.values, matrix.lines
     if len(values) not in (units, 2 * units):
         raise FormatError(
-            f"'gencost': expected {units} rows (one a generator) or {2 * units} (reactive power too), got {len(values)}", path=path, line=matrix.line
+            f"'gencost': expected {units} rows (one a generator) or {2 * units} (reactive power too), got {len(values)}",
+            path=path,
+            line=matrix.line,
         )
     values = values[:units]
     if units == 0:
-        return GenCostTable(*(np.zeros(0) for _ in range(4)), data=np.zeros((0, 0)))
+        none = np.zeros(0)
+        return GenCostTable(none, none, none, none, np.zeros((0, 0)))
     if values.shape[1] < 5:
         raise FormatError(f"'gencost': expected at least 5 columns, got {values.shape[1]}; complete the rows", path=path, line=lines[0])
     for row, entry in enumerate(values):
         _check_cost(entry, path, lines[row])
-    return GenCostTable(*(np.ascontiguousarray(values[:, k]) for k in range(4)), data=np.ascontiguousarray(values[:, 4:]))
+    model, startup, shutdown, ncost = (np.ascontiguousarray(values[:, k]) for k in range(4))
+    return GenCostTable(model, startup, shutdown, ncost, np.ascontiguousarray(values[:, 4:]))
 
 
 def _check_cost(entry: FloatArray, path: str, line: int) -> None:

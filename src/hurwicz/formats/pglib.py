@@ -1,6 +1,7 @@
 """The PGLib-OPF cases that come with the library.
 
-Source: S. Babaeinejadsarookolaee et al., "The Power Grid Library for Benchmarking AC Optimal Power Flow Algorithms", arXiv 1908.02788, v23.07.
+Source: S. Babaeinejadsarookolaee et al., "The Power Grid Library for Benchmarking AC Optimal Power Flow Algorithms", arXiv 1908.02788,
+    v23.07.
 """
 
 from __future__ import annotations
@@ -33,7 +34,9 @@ def packaged_path(name: str) -> Path:
     """
     short = name.removeprefix(_PREFIX).removesuffix(".m")
     if short not in packaged_cases():
-        raise InputError(f"expected one of the packaged cases {', '.join(packaged_cases())}, got {name!r}; read other files with read_matpower")
+        raise InputError(
+            f"expected one of the packaged cases {', '.join(packaged_cases())}, got {name!r}; read other files with read_matpower"
+        )
     return Path(str(resources.files("hurwicz") / "data" / "pglib" / f"{_PREFIX}{short}.m"))
 
 

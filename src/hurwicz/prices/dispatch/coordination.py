@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
-
 from hurwicz._foundation import InputError, NotConvergedError, Status
 from hurwicz.formats import MatpowerCase
 from hurwicz.prices.dispatch.agents import generators
@@ -37,8 +36,8 @@ def coordinate(
 ) -> DispatchResult:
     """Least-cost dispatch of a DC grid by prices alone: min sum_i C_i(x_i) over dispatches that meet demand within the line limits.
 
-    The planner sees what the case says of the grid and of each unit's limits, and the units' answers to offers; never a cost. What the answers
-    give away is in ``revealed``: the marginal cost at a handful of points.
+    The planner sees what the case says of the grid and of each unit's limits, and the units' answers to offers; never a cost. What the
+    answers give away is in ``revealed``: the marginal cost at a handful of points.
 
     Args:
         case: the grid.
@@ -124,7 +123,8 @@ def coordinate(
     )
     if not plan.converged:
         raise NotConvergedError(
-            f"{plan.rounds} price rounds left an excess cost of up to {plan.gap:.1e} of the money that changes hands (asked for: {tol:.1e}); "
+            f"{plan.rounds} price rounds left an excess cost of up to {plan.gap:.1e} of the money that changes hands "
+            f"(asked for: {tol:.1e}); "
             "allow more rounds (max_rounds) or a larger tolerance",
             reached=result,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -23,11 +24,11 @@ class Cost(Protocol):
         ...
 
     def best(self, price: float, anchor: float, weight: float, low: float, high: float) -> float:
-        """argmin over [low, high] of C(x) - price x + weight/2 (x - anchor)²; with no unique one, the nearest to the anchor."""
+        """Argmin over [low, high] of C(x) - price x + weight/2 (x - anchor)²; with no unique one, the nearest to the anchor."""
         ...
 
     def scaled(self, theta: float) -> Cost:
-        """theta (C(x) - C(0)) + C(0): the fixed part stays."""
+        """Theta (C(x) - C(0)) + C(0): the fixed part stays."""
         ...
 
 
@@ -120,9 +121,7 @@ class PiecewiseLinear:
     cost: tuple[float, ...]
 
     def _slopes(self) -> list[float]:
-        return [
-            (c1 - c0) / (x1 - x0) for x0, x1, c0, c1 in zip(self.mw[:-1], self.mw[1:], self.cost[:-1], self.cost[1:], strict=True)
-        ]
+        return [(c1 - c0) / (x1 - x0) for x0, x1, c0, c1 in zip(self.mw[:-1], self.mw[1:], self.cost[:-1], self.cost[1:], strict=True)]
 
     def at(self, output: float) -> float:
         """The chord's value."""
@@ -175,7 +174,7 @@ def unit_costs(case: MatpowerCase, rows: FloatArray | np.ndarray[tuple[int], np.
         if models[row] == 1:
             cost = PiecewiseLinear(tuple(data[0 : 2 * count : 2]), tuple(data[1 : 2 * count : 2]))
             slopes = cost._slopes()
-            convex = all(b >= a - 1e-9 * (abs(a) + abs(b)) for a, b in zip(slopes[:-1], slopes[1:], strict=True))
+            convex = all(b >= a - 1e-9 * (abs(a) + abs(b)) for a, b in itertools.pairwise(slopes))
         else:
             rising = data[count - 1 :: -1] if count else []
             while len(rising) > 3 and rising[-1] == 0:
@@ -188,8 +187,8 @@ def unit_costs(case: MatpowerCase, rows: FloatArray | np.ndarray[tuple[int], np.
                 convex = _convex(cost, low[row], high[row])
         if not convex and low[row] < high[row]:
             raise FormatError(
-                f"generator {row + 1} at bus {gen.bus[row]:.0f}: its cost is not convex between {low[row]:g} and {high[row]:g} MW, so prices "
-                "alone need not find the optimum; give it a convex cost",
+                f"generator {row + 1} at bus {gen.bus[row]:.0f}: its cost is not convex between {low[row]:g} and {high[row]:g} MW, "
+                "so prices alone need not find the optimum; give it a convex cost",
                 path=case.path or None,
                 line=case.line("gencost", row),
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from bisect import bisect_left, insort
 
 _FLAT = 1e-11  # of the price scale: marginal costs closer than this are one marginal cost
@@ -12,8 +13,8 @@ class LearnedCurve:
     """Marginal cost of one agent, monotone and piecewise linear through the points that it revealed.
 
     An answer x to an offer (price p, anchor a, weight rho) reveals the marginal cost m = p + rho (a - x) at x; at a limit of the box only
-    a bound: at the upper one m is the most that it can be, at the lower one the least. Beyond the outermost points the curve goes on with the
-    slope next to them, inside these bounds.
+    a bound: at the upper one m is the most that it can be, at the lower one the least. Beyond the outermost points the curve goes on with
+    the slope next to them, inside these bounds.
 
     Attributes:
         low, high: the agent's declared limits, MW.
@@ -83,7 +84,7 @@ class LearnedCurve:
             at_high = last[1] + slope_right * (high - last[0])
             knots.append((high, max(min(at_high, self.ceiling), last[1])))
         knots = _simplified(knots, _STRAIGHT * scale)
-        return [(a[0], b[0], a[1], b[1]) for a, b in zip(knots[:-1], knots[1:], strict=True) if b[0] > a[0]]
+        return [(a[0], b[0], a[1], b[1]) for a, b in itertools.pairwise(knots) if b[0] > a[0]]
 
     def _monotone(self, flat: float) -> list[tuple[float, float]]:
         """The points with rounding taken out: marginal costs that agree to ``flat`` are made equal, and none falls."""
@@ -113,7 +114,7 @@ class LearnedCurve:
         return (at_end - at_start) / (end - start)
 
     def cost(self, start: float, end: float, scale: float) -> float:
-        """The modelled cost of going from ``start`` to ``end``, $/h: the integral of the curve, which goes on straight beyond the limits."""
+        """Modelled cost from ``start`` to ``end``, $/h: the integral of the curve, which goes on straight beyond the limits."""
         if end < start:
             return -self.cost(end, start, scale)
         pieces = self.segments(scale)
@@ -124,7 +125,7 @@ class LearnedCurve:
         for k, (a, b, at_a, at_b) in enumerate(pieces):
             left = start if k == 0 else max(start, a)
             right = end if k == len(pieces) - 1 else min(end, b)
-            if k and left < a or right <= left:
+            if (k and left < a) or right <= left:
                 continue
             tilt = (at_b - at_a) / (b - a)
             total += (right - left) * (at_a + tilt * ((left + right) / 2 - a))

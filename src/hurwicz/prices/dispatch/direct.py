@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -13,7 +14,7 @@ from hurwicz.formats import MatpowerCase
 from hurwicz.prices.dispatch.costs import PiecewiseLinear, Quadratic, unit_costs
 from hurwicz.prices.dispatch.network import dc_network
 from hurwicz.prices.dispatch.payments import RULES, balanced
-from hurwicz.prices.dispatch.program import ProgramSolution, Segment, Supply
+from hurwicz.prices.dispatch.program import ProgramSolution, Segment, Supply, slack_limits
 from hurwicz.prices.dispatch.resolver import Resolver, VariableCosts
 from hurwicz.settings import Outcome, Outcomes
 from hurwicz.typespaces import Interval, Prior, ProductPrior, TypeSpace, Uniform
@@ -62,16 +63,18 @@ class DispatchModel:
                 curves.append([(low, high, cost.marginal(low), cost.marginal(high))] if high > low else [])
             elif isinstance(cost, PiecewiseLinear):
                 knots = [low, *(x for x in cost.mw[1:-1] if low < x < high), high]
-                curves.append([(a, b, cost.marginal(a), cost.marginal(a)) for a, b in zip(knots[:-1], knots[1:], strict=True) if b > a])
+                curves.append([(a, b, cost.marginal(a), cost.marginal(a)) for a, b in itertools.pairwise(knots) if b > a])
             else:
-                raise InputError(f"{net.units[k]}: the direct mechanism takes parabolas and piecewise-linear costs, got a longer polynomial")
+                raise InputError(
+                    f"{net.units[k]}: the direct mechanism takes parabolas and piecewise-linear costs, got a longer polynomial"
+                )
             fixed[k] = cost.at(0.0)
             least[k] = cost.at(low) - fixed[k]
         self.fixed = fixed
         self.players = [k for k in range(len(net.units)) if curves[k] or net.pmin[k] != 0]
         if not self.players:
             raise InputError("the case has no unit with anything to trade; expected at least one with Pmax or Pmin other than 0")
-        self.resolver = Resolver(net, value_of_lost_load, np.zeros(0))
+        self.resolver = Resolver(net, value_of_lost_load)
         self.costs = VariableCosts(self.resolver, curves, least)
         self._solved: dict[tuple[int, bytes], ProgramSolution] = {}
         self._externality: dict[tuple[int, float], float] = {}
@@ -124,7 +127,7 @@ class DispatchModel:
         return size is None or float(size) ** (len(self.players) - 1) > _EXACT
 
     def _profiles(self, unit: int) -> tuple[FloatArray, FloatArray]:
-        """Types of all players (the entry of ``unit`` unused), with weights: all of them where they are few, else the same draws for everyone."""
+        """Types of all players (``unit``'s unused) and weights: every profile where they are few, else the same draws for everyone."""
         if not self._sampled():
             names = [str(k) for k in self.players]
             prior = ProductPrior(dict.fromkeys(names, self.marginal_prior))
@@ -158,9 +161,7 @@ class DispatchModel:
         base[unit] = 0.0
         key = (unit, np.round(base, 7).tobytes())
         if key not in self._least_loss:
-            net, n = self.network, len(self.network.buses)
-            lost = np.maximum(net.demand, 0.0) * net.base_mva + np.bincount(net.unit_bus, np.maximum(-base, 0.0), n)
-            spill = np.maximum(-net.demand, 0.0) * net.base_mva + np.bincount(net.unit_bus, np.maximum(base, 0.0), n)
+            lost, spill = slack_limits(self.network, base, base)
             held = Supply(base, np.zeros(0, dtype=np.int64), np.zeros(0), np.zeros(0), np.zeros(0))
             solution = self.resolver.program.solve(held, lost_value=self.lost_value, lost_limit=lost, spill_limit=spill)
             self._least_loss[key] = float(solution.lost.sum() + solution.spilled.sum())
@@ -262,7 +263,8 @@ class DispatchMechanism:
             return np.array([0.0 if s.output[unit] == 0 else s.price[bus] * s.output[unit] for s in solutions])
         if self.rule == "own_path":
             off = np.array([model.least_loss(unit, s.output) for s in solutions])
-            return model.lost_value * off - np.array([model.costs.lost(s) for s in solutions])
+            held: FloatArray = model.lost_value * off - np.array([model.costs.lost(s) for s in solutions])
+            return held
         if self.rule == "clarke":
             return np.array([self._clarke(unit, row, s) for row, s in zip(theta, solutions, strict=True)])
         place = model.players.index(unit)
@@ -273,7 +275,9 @@ class DispatchMechanism:
         try:
             other = model.solve(theta, unit)
         except InfeasibleError as error:
-            raise InfeasibleError(f"without {model.network.units[unit]}: {error}; lost load and spilled output cannot make it feasible") from error
+            raise InfeasibleError(
+                f"without {model.network.units[unit]}: {error}; lost load and spilled output cannot make it feasible"
+            ) from error
         away = theta * (model.costs.of(other.output) - model.costs.of(solution.output))
         return float(away.sum() - away[unit]) + model.costs.lost(other) - model.costs.lost(solution)
 
@@ -297,7 +301,8 @@ class DispatchMechanism:
         total = np.zeros(len(outcomes.allocation[self._names[0]]))
         for name in self._names:
             total += self.values(name, outcomes, np.asarray(true_types[name]))
-        return total - self.model.lost_value * self._lost(outcomes)
+        welfare: FloatArray = total - self.model.lost_value * self._lost(outcomes)
+        return welfare
 
     def welfare(self, outcome: Outcome, true_types: Mapping[str, Any]) -> float:
         """Minus all costs and lost load for one outcome."""

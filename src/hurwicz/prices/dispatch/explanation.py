@@ -53,8 +53,10 @@ def binding_lines(net: DcNetwork, solution: ProgramSolution, flows: FloatArray) 
 def explain_price(result: DispatchResult, generator: str, *, reference_bus: int | None = None) -> list[dict[str, Any]]:
     """The price of a generator as energy plus congestion: LMP = lambda_ref - sum over binding lines of PTDF x shadow price.
 
-    One more MW at the generator's bus saves a MW at the reference bus (energy), and moves the flow on each binding line by its shift factor, each
-    worth that line's shadow price. What neither explains (an angle limit on a jumper, rounding) is a row of its own, so the rows sum to the price.
+    One more MW at the generator's bus saves a MW at the reference bus (energy), and moves the flow on each binding line by its shift
+    factor, each
+    worth that line's shadow price. What neither explains (an angle limit on a jumper, rounding) is a row of its own, so the rows sum to
+    the price.
 
     Args:
         result: a coordinated grid.
@@ -90,9 +92,7 @@ def explain_price(result: DispatchResult, generator: str, *, reference_bus: int 
     factors = ReducedProgram(program).shift_factors(pairs) if pairs else np.zeros((0, len(net.buses)))
     rows: list[dict[str, Any]] = []
     energy, price = float(solution.price[ref]), float(solution.price[bus])
-    rows.append(
-        {"part": "energy", "what": f"bus {net.buses[ref]}", "shift_factor": None, "shadow_price": energy, "contribution": energy}
-    )
+    rows.append({"part": "energy", "what": f"bus {net.buses[ref]}", "shift_factor": None, "shadow_price": energy, "contribution": energy})
     left = price - energy
     for k, pair in enumerate(pairs):
         shadow = float(solution.pair_flow_price[pair])
@@ -110,6 +110,8 @@ def explain_price(result: DispatchResult, generator: str, *, reference_bus: int 
             }
         )
     rows[1:] = sorted(rows[1:], key=lambda row: -abs(row["contribution"]))
-    rows.append({"part": "rest", "what": "rounding and limits on jumpers", "shift_factor": None, "shadow_price": None, "contribution": left})
+    rows.append(
+        {"part": "rest", "what": "rounding and limits on jumpers", "shift_factor": None, "shadow_price": None, "contribution": left}
+    )
     rows.append({"part": "price", "what": f"bus {net.buses[bus]}", "shift_factor": None, "shadow_price": None, "contribution": price})
     return rows

@@ -112,8 +112,8 @@ def dc_network(case: MatpowerCase, form: str = "powermodels") -> DcNetwork:
     """The direct-current network of a case.
 
     ``"powermodels"``: b = x / (r² + x²), taps and phase shifts ignored, angle-difference limits enforced (PGLib's published figures).
-    ``"matpower"``: b = 1 / (x · tap), phase shifts, no angle limits. Both: ratings A where positive, bus shunts Gs at 1 p.u., and nothing of
-    what is out of service or at an isolated bus (type 4).
+    ``"matpower"``: b = 1 / (x · tap), phase shifts, no angle limits. Both: ratings A where positive, bus shunts Gs at 1 p.u., and nothing
+    of what is out of service or at an isolated bus (type 4).
 
     Args:
         case: the grid.
@@ -121,8 +121,8 @@ def dc_network(case: MatpowerCase, form: str = "powermodels") -> DcNetwork:
 
     Raises:
         InputError: unknown form, or a unit without finite limits.
-        FormatError: a line in service whose reactance is zero (in the PowerModels form a jumper, |r| <= 0.001, is kept: it carries nothing).
-        InfeasibleError: more load than capacity somewhere, or minimum outputs above the load; says how much and where.
+        FormatError: a line in service whose reactance is zero (in the PowerModels form a jumper, |r| <= 0.001, is kept: it carries
+        nothing). InfeasibleError: more load than capacity somewhere, or minimum outputs above the load; says how much and where.
 
     Example:
         >>> from hurwicz.formats import packaged_case
@@ -177,7 +177,7 @@ def dc_network(case: MatpowerCase, form: str = "powermodels") -> DcNetwork:
     first = np.full(parts, n, dtype=np.int64)
     np.minimum.at(first, island, np.arange(n))
     network = DcNetwork(
-        cast(NetworkForm, form),
+        cast("NetworkForm", form),
         base,
         numbers,
         load + shunt,
@@ -209,7 +209,11 @@ def _check_reactance(case: MatpowerCase, rows: IntArray, r: FloatArray, x: Float
     jumpers = bad & (r != 0) & (np.abs(r) <= _JUMPER) & (form == "powermodels")
     for row in rows[bad & ~jumpers]:
         ends = f"{case.branch.f_bus[row]:.0f}-{case.branch.t_bus[row]:.0f}"
-        other = " (a jumper like this one can be kept with network = 'powermodels')" if abs(case.branch.r[row]) <= _JUMPER and form == "matpower" else ""
+        other = (
+            " (a jumper like this one can be kept with network = 'powermodels')"
+            if abs(case.branch.r[row]) <= _JUMPER and form == "matpower"
+            else ""
+        )
         raise FormatError(
             f"branch {ends}: expected a reactance other than zero, got x = 0; give its reactance or take it out of service{other}",
             path=case.path or None,
@@ -259,7 +263,7 @@ def _finite_limits(case: MatpowerCase, rows: IntArray, total: float) -> tuple[Fl
     pmin, pmax = case.gen.pmin[rows].copy(), case.gen.pmax[rows].copy()
     endless = np.flatnonzero(np.isinf(pmin) | np.isinf(pmax))
     if len(endless):
-        if np.isinf(pmin).any() or len(endless) > 1 and np.isinf(pmin[endless]).any():
+        if np.isinf(pmin).any() or (len(endless) > 1 and np.isinf(pmin[endless]).any()):
             row = int(rows[np.flatnonzero(np.isinf(pmin))[0]])
             raise InputError(f"generator on row {row + 1}: expected a finite Pmin, got {case.gen.pmin[row]}; state it")
         others = pmin.sum() - pmin

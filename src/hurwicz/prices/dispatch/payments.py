@@ -1,6 +1,7 @@
 """Four ways to pay the generators of a coordinated grid, all computed by the planner from what the answers revealed.
 
-Transfers (what a generator receives, $/h); payments are minus these. Opting out is being off: 0 MW at no cost. Unit commitment is not solved:
+Transfers (what a generator receives, $/h); payments are minus these. Opting out is being off: 0 MW at no cost. Unit commitment is not
+solved:
 a unit in service runs at Pmin at least, so with Pmin > 0 or a fixed cost even a Clarke transfer can leave it worse off than being off.
 """
 
@@ -12,7 +13,7 @@ import numpy as np
 
 from hurwicz._foundation import FloatArray, InfeasibleError, InputError, NotConvergedError
 from hurwicz.prices.dispatch.planner import Knowledge, excess
-from hurwicz.prices.dispatch.program import ProgramSolution, Supply, supply_of
+from hurwicz.prices.dispatch.program import ProgramSolution, Supply, slack_limits, supply_of
 from hurwicz.prices.dispatch.resolver import Resolver, VariableCosts
 from hurwicz.prices.offer import Offer
 from hurwicz.typespaces import Prior
@@ -103,16 +104,15 @@ class Payer:
 
     def _least_loss(self, supply: Supply) -> float:
         """MW lost and spilled, at least, when all units are held; load goes anywhere if the lines allow it, else by a program."""
-        net, n = self.network, len(self.network.buses)
-        lost = np.maximum(net.demand, 0.0) * net.base_mva + np.bincount(net.unit_bus, np.maximum(-supply.base, 0.0), n)
-        spill = np.maximum(-net.demand, 0.0) * net.base_mva + np.bincount(net.unit_bus, np.maximum(supply.base, 0.0), n)
+        lost, spill = slack_limits(self.network, supply.base, supply.base)
         solution = self.resolver.program.solve(supply, lost_value=self.lost_value, lost_limit=lost, spill_limit=spill)
         return float(solution.lost.sum() + solution.spilled.sum())
 
     def clarke(self) -> FloatArray:
         """What the others and lost load cost without i, less what the others cost with it: the integral of the price along i's path.
 
-        Every coordination without a unit starts from the learned curves and goes by prices: one more round where the answers agree with them.
+        Every coordination without a unit starts from the learned curves and goes by prices: one more round where the answers agree with
+            them.
         """
         net = self.network
         out = np.zeros(len(net.units))
@@ -124,7 +124,7 @@ class Payer:
 
     def _trades(self, unit: int) -> bool:
         """Whether the plan has the unit on: one that may be off and is off changes nothing by leaving."""
-        return abs(self.solution.output[unit]) > 1e-7 * self.network.base_mva
+        return bool(abs(self.solution.output[unit]) > 1e-7 * self.network.base_mva)
 
     def _without(self, unit: int) -> float:
         net, known = self.network, self.known
@@ -136,7 +136,8 @@ class Payer:
                 solution, short = self.resolver.solve(supply_of(base, curves))
             except InfeasibleError as error:
                 raise InputError(
-                    f"without {net.units[unit]} demand cannot be met, so its Clarke payment is set by the value of lost load; give value_of_lost_load"
+                    f"without {net.units[unit]} demand cannot be met, so its Clarke payment is set by the value of lost load; "
+                    "give value_of_lost_load"
                 ) from error
             gap = self._confirm(unit, solution)
             if gap <= self.tol:
@@ -147,7 +148,9 @@ class Payer:
             self.pivotal.add(unit)
         lost = (solution.lost.sum() + solution.spilled.sum()) * (self.lost_value or 0.0)
         moved = sum(
-            known.curves[j].cost(float(self.solution.output[j]), float(solution.output[j]), known.scale) for j in known.free.tolist() if j != unit
+            known.curves[j].cost(float(self.solution.output[j]), float(solution.output[j]), known.scale)
+            for j in known.free.tolist()
+            if j != unit
         )
         return float(moved + lost)
 
@@ -203,5 +206,5 @@ def balanced(xi: FloatArray) -> FloatArray:
     count = len(xi)
     if count < 2:
         raise InputError(f"expected_externality: expected at least two units that trade, got {count}; nobody could finance the transfer")
-    centred = xi - xi.mean()
-    return centred * (count / (count - 1))
+    centred: FloatArray = (xi - xi.mean()) * (count / (count - 1))
+    return centred

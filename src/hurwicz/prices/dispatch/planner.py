@@ -1,6 +1,7 @@
 """Coordination by prices alone: the planner learns each agent's answers, solves the network on what it learned, and broadcasts its duals.
 
-The planner holds :class:`~hurwicz.prices.offer.Respondent` handles and each agent's declared limits; it never sees a cost. The nearest method in
+The planner holds :class:`~hurwicz.prices.offer.Respondent` handles and each agent's declared limits; it never sees a cost. The nearest
+method in
 print is ALADIN: B. Houska, J. Frasch and M. Diehl, "An Augmented Lagrangian Based Algorithm for Distributed Nonconvex Optimization",
 SIAM Journal on Optimization 26(2), 2016.
 """
@@ -13,10 +14,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from hurwicz._foundation import AgentError, FloatArray, InputError
+from hurwicz._foundation import AgentError, FloatArray, InfeasibleError, InputError
 from hurwicz.prices.dispatch.curves import LearnedCurve
 from hurwicz.prices.dispatch.network import DcNetwork, IntArray
-from hurwicz.prices.dispatch.program import NetworkProgram, ProgramSolution, supply_of
+from hurwicz.prices.dispatch.program import NetworkProgram, ProgramSolution, supply_of, why_infeasible
 from hurwicz.prices.offer import Array, Offer, Respondent, Transcript
 
 _STEEP = 1e5  # $/MWh over an agent's whole range: weight of the very first offers, when the size of the prices is not known
@@ -185,7 +186,10 @@ def iterate(
     while True:
         started = time.perf_counter()
         supply = supply_of(net.pmin, [curve.segments(known.scale) for curve in known.curves])
-        solution = program.solve(supply, pull=pull)
+        try:
+            solution = program.solve(supply, pull=pull)
+        except InfeasibleError as error:
+            raise InfeasibleError(why_infeasible(program, supply)) from error
         seconds["network"] += time.perf_counter() - started
         started = time.perf_counter()
         price = solution.price[net.unit_bus]
@@ -222,8 +226,8 @@ def iterate(
 def excess(known: Knowledge, offers: dict[int, Offer], answers: FloatArray) -> float:
     """Bound on sum_i [C_i(a_i) - p_i a_i - min_z (C_i(z) - p_i z)] over money: what the agents would still gain at these prices.
 
-    With g = weight (a - x) the slope of C_i - p z at the answer x: convexity gives at most |g| times the way left to the limit that g points
-    from, plus the modelled cost between x and a.
+    With g = weight (a - x) the slope of C_i - p z at the answer x: convexity gives at most |g| times the way left to the limit that g
+    points from, plus the modelled cost between x and a.
     """
     net, scale = known.network, known.scale
     total, money = 0.0, scale * float(np.abs(net.demand).sum()) * net.base_mva

@@ -96,7 +96,8 @@ class NetworkProgram:
         Args:
             supply: modelled marginal costs.
             lost_value: $/MWh of load not served or forced output spilled; None: neither is allowed.
-            lost_limit, spill_limit: MW of each bus that may be.
+            lost_limit: MW of load at each bus that may go unserved.
+            spill_limit: MW of forced output at each bus that may be thrown away.
             pull: (centre, weight) of a proximal term weight/2 (x - centre)² for each unit, $/MWh per MW.
 
         Raises:
@@ -151,7 +152,7 @@ class NetworkProgram:
         equalities = int(live.sum()) + pairs
         P = sparse.block_diag([sparse.triu(H / money), sparse.csc_matrix((pairs + angles, pairs + angles))], format="csc")
         c = np.concatenate([q / money, np.zeros(pairs + angles)])
-        x, z, gap = interior_point(P, c, A, b, equalities)
+        x, z, gap = interior_point(sparse.csc_matrix(P), c, sparse.csc_matrix(A), b, equalities)
         return self._unpack(x, z * money / base, supply, slack_buses, slack_sign, live, movers, gap)
 
     def _unpack(
@@ -181,9 +182,47 @@ class NetworkProgram:
         theta = np.zeros(n)
         theta[self.free_angle] = x[movers + pairs :]
         slack = moved[pieces:]
-        lost = np.bincount(slack_buses[slack_sign > 0], slack[slack_sign > 0], n)
-        spilled = np.bincount(slack_buses[slack_sign < 0], slack[slack_sign < 0], n)
+        lost, spilled = np.zeros(n), np.zeros(n)
+        np.add.at(lost, slack_buses[slack_sign > 0], slack[slack_sign > 0])
+        np.add.at(spilled, slack_buses[slack_sign < 0], slack[slack_sign < 0])
         return ProgramSolution(output, price, flow_price, theta, lost, spilled, gap)
+
+
+def slack_limits(net: DcNetwork, put_in: FloatArray, taken_out: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """MW at each bus that may go unserved and that may be thrown away.
+
+    Args:
+        net: the grid.
+        put_in: MW that each unit puts in whatever happens (where positive).
+        taken_out: MW that each unit puts in at most; where negative it takes out that much whatever happens.
+    """
+    n, base = len(net.buses), net.base_mva
+    lost = np.maximum(net.demand, 0.0) * base + np.bincount(net.unit_bus, np.maximum(-taken_out, 0.0), n)
+    spill = np.maximum(-net.demand, 0.0) * base + np.bincount(net.unit_bus, np.maximum(put_in, 0.0), n)
+    return lost, spill
+
+
+def why_infeasible(program: NetworkProgram, supply: Supply) -> str:
+    """Why no dispatch exists although capacity suffices: least MW that the lines cannot bring, and where it is missing."""
+    net = program.network
+    lost, spill = slack_limits(net, net.pmin, net.pmax)
+    free = Supply(supply.base, supply.unit, supply.width, np.zeros_like(supply.start), np.zeros_like(supply.end))
+    try:
+        best = program.solve(free, lost_value=1.0, lost_limit=lost, spill_limit=spill)
+    except (InfeasibleError, SolverError):
+        return (
+            "no dispatch exists, even with every load off: line ratings, angle limits or phase shifts contradict one another; check them "
+            "(another network form may differ)"
+        )
+    parts = []
+    for amount, what in ((best.lost, "of load cannot be served"), (best.spilled, "of minimum output cannot be taken away")):
+        at = np.argsort(-amount)
+        at = at[amount[at] > 1e-6 * net.base_mva]
+        if len(at):
+            buses = ", ".join(str(net.buses[bus]) for bus in at[:5]) + (", ..." if len(at) > 5 else "")
+            parts.append(f"{amount.sum():.6g} MW {what} (bus{'es' if len(at) > 1 else ''} {buses})")
+    what = " and ".join(parts) or "the limits can only just not be met"
+    return f"no dispatch meets demand within the line and angle limits: {what}; raise ratings there, move load or add capacity"
 
 
 _LADDER: tuple[dict[str, float], ...] = (
@@ -235,8 +274,12 @@ def interior_point(
         if status == "Solved":
             break
     if best is None or best[0] > _ACCEPTED:
-        raise SolverError(f"the interior-point method stalled on the network program ({status}); check the case for extreme impedances or limits")
+        raise SolverError(
+            f"the interior-point method stalled on the network program ({status}); check the case for extreme impedances or limits"
+        )
     solution = best[1]
-    return np.array(solution.x), np.array(solution.z), float(
-        abs(solution.obj_val - solution.obj_val_dual) / max(1.0, abs(solution.obj_val))
+    return (
+        np.array(solution.x),
+        np.array(solution.z),
+        float(abs(solution.obj_val - solution.obj_val_dual) / max(1.0, abs(solution.obj_val))),
     )

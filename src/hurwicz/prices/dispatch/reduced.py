@@ -1,6 +1,7 @@
 """The network program in outputs alone, for many solves on one grid: line limits enter when they are violated.
 
-Flow on a pair of buses = what demand alone causes + sum over units of its shift factor (PTDF) x output. Few limits bind, so few rows are needed.
+Flow on a pair of buses = what demand alone causes + sum over units of its shift factor (PTDF) x output. Few limits bind, so few rows are
+needed.
 """
 
 from __future__ import annotations
@@ -34,7 +35,9 @@ class ReducedProgram:
         try:
             self._lu = splu(laplacian) if len(self.free) else None
         except RuntimeError as error:
-            raise SolverError("the bus susceptance matrix is singular (lines that cancel or carry nothing); solve with NetworkProgram") from error
+            raise SolverError(
+                "the bus susceptance matrix is singular (lines that cancel or carry nothing); solve with NetworkProgram"
+            ) from error
         self.parts = int(net.island.max()) + 1
         pairs = len(program.beta)
         self._row = np.full(pairs, -1, dtype=np.int64)

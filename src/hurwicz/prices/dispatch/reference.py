@@ -36,8 +36,8 @@ class ReferenceOptimum:
 def reference_optimum(case: MatpowerCase, network: str = "powermodels", *, tol: float = 1e-9) -> ReferenceOptimum:
     """Least cost of a case by HiGHS, all costs known.
 
-    Linear and piecewise-linear costs go in as they are. Quadratic ones are cut from below by tangents, and cuts are added where the optimum lies
-    until the cost above the tangents is within ``tol``; so the bound and the point are both certified by simplex runs.
+    Linear and piecewise-linear costs go in as they are. Quadratic ones are cut from below by tangents, and cuts are added where the
+    optimum lies until the cost above the tangents is within ``tol``; so the bound and the point are both certified by simplex runs.
 
     Args:
         case: the grid.
@@ -195,7 +195,7 @@ def _least(cost: tuple[str, Any], low: float, high: float) -> float:
     kind, data = cost
     spots = [low, high]
     if kind == "chords":
-        return min(max(slope * x + value for slope, value in data) for x in spots) - sum(abs(slope) for slope, _ in data) * (high - low)
+        return float(min(max(slope * x + value for slope, value in data) for x in spots) - sum(abs(s) for s, _ in data) * (high - low))
     if data[2] > 0:
         spots.append(min(max(-data[1] / (2 * data[2]), low), high))
     return min(_exact(cost, x) for x in spots)
@@ -209,5 +209,5 @@ def _tangent(k: int, data: tuple[float, float, float], at: float) -> tuple[int, 
 def _exact(cost: tuple[str, Any], output: float) -> float:
     kind, data = cost
     if kind == "chords":
-        return max(slope * output + value for slope, value in data)
+        return float(max(slope * output + value for slope, value in data))
     return float(data[0] + output * (data[1] + output * data[2]))

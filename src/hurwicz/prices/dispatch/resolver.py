@@ -6,27 +6,26 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hurwicz._foundation import FloatArray, InfeasibleError, SolverError
 from hurwicz.prices.dispatch.network import DcNetwork
-from hurwicz.prices.dispatch.program import NetworkProgram, ProgramSolution, Segment, Supply, supply_of
+from hurwicz.prices.dispatch.program import NetworkProgram, ProgramSolution, Segment, Supply, slack_limits, supply_of
 from hurwicz.prices.dispatch.reduced import ReducedProgram
 
 _DENSE = 60_000  # entries of shift factors up to which the reduced program is the faster one
 
 
-def slack_limits(net: DcNetwork) -> tuple[FloatArray, FloatArray]:
-    """MW at each bus that may go unserved (loads, and what units there must take) or be thrown away (what must be put in)."""
-    n, base = len(net.buses), net.base_mva
-    lost = np.maximum(net.demand, 0.0) * base + np.bincount(net.unit_bus, np.maximum(-net.pmax, 0.0), n)
-    spill = np.maximum(-net.demand, 0.0) * base + np.bincount(net.unit_bus, np.maximum(net.pmin, 0.0), n)
-    return lost, spill
-
-
 class Resolver:
-    """Many programs on one grid: the reduced one while few lines bind, the full one otherwise; lost load where nothing else is feasible."""
+    """Many programs on one grid: the reduced one while few lines bind, the full one otherwise; lost load where nothing else is feasible.
 
-    def __init__(self, net: DcNetwork, lost_value: float | None, active: FloatArray | None = None) -> None:
+    Args:
+        net: the grid.
+        lost_value: $/MWh of lost load and spilled output; None: neither is allowed.
+        active: which pairs of buses are thought to be at a limit.
+    """
+
+    def __init__(self, net: DcNetwork, lost_value: float | None, active: NDArray[np.bool_] | None = None) -> None:
         self.network = net
         self.program = NetworkProgram(net)
         self.lost_value = lost_value
@@ -37,7 +36,7 @@ class Resolver:
                 self._reduced = ReducedProgram(self.program, binding.astype(np.int64))
             except SolverError:
                 self._reduced = None
-        self.lost_limit, self.spill_limit = slack_limits(net)
+        self.lost_limit, self.spill_limit = slack_limits(net, net.pmin, net.pmax)
 
     def solve(self, supply: Supply) -> tuple[ProgramSolution, bool]:
         """The optimum with lost load at its value, and whether it would have been infeasible without.
