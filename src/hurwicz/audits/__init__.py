@@ -3,6 +3,7 @@
 from hurwicz.audits.auditing import audit
 from hurwicz.audits.effort import EFFORTS, Effort
 from hurwicz.audits.finding import Finding, Verdict, Witness
+from hurwicz.audits.payment_table import PaymentCell, payment_table, payment_table_markdown
 from hurwicz.audits.rendering import effort_in_words, findings_from_json, findings_table, findings_to_json, render_findings
 from hurwicz.audits.replay import replay
 
@@ -10,6 +11,7 @@ __all__ = [
     "EFFORTS",
     "Effort",
     "Finding",
+    "PaymentCell",
     "Verdict",
     "Witness",
     "audit",
@@ -17,6 +19,8 @@ __all__ = [
     "findings_from_json",
     "findings_table",
     "findings_to_json",
+    "payment_table",
+    "payment_table_markdown",
     "render_findings",
     "replay",
 ]

@@ -6,7 +6,7 @@ error bar, and nothing is ever proved by them.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,7 @@ from hurwicz.settings import Property
 from hurwicz.typespaces import Box, Interval, ProductPrior, TypeSpace
 
 _TRUE_POINTS = 9
+_Start = tuple[Any, Any, bool]  # true type, misreport, whether the true type may be moved
 
 
 def bic(e: Evaluator, prior: ProductPrior | None, at: Profiles | None, progress: Callable[[float], None] | None = None) -> Finding:
@@ -45,7 +46,7 @@ def bic(e: Evaluator, prior: ProductPrior | None, at: Profiles | None, progress:
     common = need_prior(e, prior, name)
     _note_scale(e, common)
     exact = True
-    best: tuple[float, float, float, str, Any, Any, dict[str, Any]] | None = None
+    best: tuple[tuple[bool, float], tuple[float, float, float, str, Any, Any, dict[str, Any]]] | None = None
     rules: list[str] = []
     pairs = 0
     largest_error = 0.0
@@ -56,6 +57,7 @@ def bic(e: Evaluator, prior: ProductPrior | None, at: Profiles | None, progress:
         finite = space.size is not None and space.size <= 4096
         exact = exact and finite and rule["kind"] == "exact"
         trues = _true_types(e, agent, at, finite)
+        named = 0 if at is None else len(at[agent])
         reports = _cover(space, e.effort.deviations) if not finite else space.grid(0)
         reports = reports if finite else np.concatenate([reports, trues])
         table = interim_utilities(e, common, agent, reports, trues, rule)
@@ -63,20 +65,20 @@ def bic(e: Evaluator, prior: ProductPrior | None, at: Profiles | None, progress:
         truthful = table[np.arange(len(trues)), match]
         gains = table - truthful[:, None]
         pairs += gains.size
-        order = np.argsort(-gains, axis=None)[: max(1, e.effort.refinements) if not finite else 1]
-        for flat in order:
-            k, r = np.unravel_index(int(flat), gains.shape)
-            true, lie = trues[k], reports[r]
-            if isinstance(space, Interval | Box) and not e.late:
-                true, lie = _refine(e, common, agent, space, true, lie, rule)
+        starts = list(_candidates(gains, trues, reports, 0 if finite else named, 1 if finite else max(1, e.effort.refinements)))
+        if isinstance(space, Interval | Box) and not e.late:
+            starts = _refine(e, common, agent, space, starts, rule)
+        for true, lie, free in starts:
             told, lied, error = interim_gain(e, common, agent, true, lie, _fresh(rule))
             largest_error = max(largest_error, error)
-            if best is None or lied - told - error > best[1] - best[0] - best[2]:
-                best = (told, lied, error, agent, true, lie, _fresh(rule))
+            certain = lied - told - error
+            telling = not free and certain > e.tolerance  # at a type that the caller named
+            if best is None or (telling, certain) > best[0]:
+                best = ((telling, certain), (told, lied, error, agent, true, lie, _fresh(rule)))
         if progress is not None:
             progress((i + 1) / len(e.agents))
     assert best is not None
-    told, lied, error, agent, true, lie, rule = best
+    told, lied, error, agent, true, lie, rule = best[1]
     gain = lied - told
     effort = e.spent(pairs=pairs, expectation=sorted(set(rules)), error=largest_error, scale=e.scale, best_gain=gain)
     if gain - error <= e.tolerance:
@@ -269,33 +271,47 @@ def _ends(space: Interval | Box) -> tuple[FloatArray, FloatArray]:
     return np.atleast_1d(np.asarray(space.low, dtype=np.float64)), np.atleast_1d(np.asarray(space.high, dtype=np.float64))
 
 
-def _refine(
-    e: Evaluator, prior: ProductPrior, agent: str, space: Interval | Box, true: Any, lie: Any, rule: ExpectationRule
-) -> tuple[Any, Any]:
-    low, high = _ends(space)
-    size, shape = len(low), np.shape(true)
+def _candidates(gains: FloatArray, trues: NDArray[Any], reports: NDArray[Any], named: int, most: int) -> Iterator[_Start]:
+    """The best misreport of every named type, then the best pairs of all; third: whether the true type may still be moved."""
+    for k in range(named):
+        yield trues[k], reports[int(np.argmax(gains[k]))], False
+    for flat in np.argsort(-gains, axis=None)[:most]:
+        k, r = divmod(int(flat), gains.shape[1])
+        yield trues[k], reports[r], True
 
-    def objective(points: FloatArray) -> FloatArray:
-        trues, lies = points[:, :size].reshape(-1, *shape), points[:, size:].reshape(-1, *shape)
-        told, _ = interim_pairs(e, prior, agent, trues, trues, rule)
-        lied, _ = interim_pairs(e, prior, agent, lies, trues, rule)
+
+def _refine(
+    e: Evaluator, prior: ProductPrior, agent: str, space: Interval | Box, starts: list[_Start], rule: ExpectationRule
+) -> list[_Start]:
+    low, high = _ends(space)
+    size, shape = len(low), np.shape(starts[0][0])
+    points = np.stack([np.concatenate([np.ravel(true), np.ravel(lie)]) for true, lie, _ in starts])
+    # a named type stays where it is; only its misreport moves
+    free = np.asarray([[moves] * size + [True] * size for *_, moves in starts])
+    bottom = np.where(free, np.concatenate([low, low]), points)
+    top = np.where(free, np.concatenate([high, high]), points)
+
+    def objective(batch: FloatArray, _: NDArray[np.int64]) -> FloatArray:
+        trues, lies = batch[:, :size].reshape(-1, *shape), batch[:, size:].reshape(-1, *shape)
+        told, _deviation = interim_pairs(e, prior, agent, trues, trues, rule)
+        lied, _deviation = interim_pairs(e, prior, agent, lies, trues, rule)
         return lied - told
 
-    start = np.concatenate([np.ravel(true), np.ravel(lie)])[None]
-    steps = min(e.effort.steps, 40)
-    points, _ = pattern_search(objective, start, np.concatenate([low, low]), np.concatenate([high, high]), steps=steps, span=0.1)
-    return points[0, :size].reshape(shape), points[0, size:].reshape(shape)
+    best, _ = pattern_search(objective, points, bottom, top, steps=min(e.effort.steps, 40), span=0.1, grain=1e-3 * e.tolerance)
+    return [(p[:size].reshape(shape), p[size:].reshape(shape), moves) for p, (*_, moves) in zip(best, starts, strict=True)]
 
 
 def _lowest(e: Evaluator, prior: ProductPrior, agent: str, space: Interval | Box, true: Any, rule: ExpectationRule) -> Any:
     low, high = _ends(space)
     shape = np.shape(true)
 
-    def objective(points: FloatArray) -> FloatArray:
+    def objective(points: FloatArray, _: NDArray[np.int64]) -> FloatArray:
         trues = points.reshape(-1, *shape)
         return -interim_pairs(e, prior, agent, trues, trues, rule)[0]
 
-    points, _ = pattern_search(objective, np.ravel(true)[None], low, high, steps=min(e.effort.steps, 40), span=0.1)
+    points, _ = pattern_search(
+        objective, np.ravel(true)[None], low, high, steps=min(e.effort.steps, 40), span=0.1, grain=1e-3 * e.tolerance
+    )
     return points[0].reshape(shape)
 
 

@@ -13,6 +13,8 @@ from hurwicz.audits.finding import Finding, Verdict, Witness
 from hurwicz.audits.incentives import misreports
 from hurwicz.settings import Property
 
+_Better = tuple[float, dict[str, Any], dict[str, Any], float, float | None]  # gain, profile, how, welfare there, gap to the bound
+
 
 def efficiency(e: Evaluator, at: Profiles | None, prior: Any = None, progress: Callable[[float], None] | None = None) -> Finding:
     """Compare truthful welfare with other outcomes (a better one refutes) and with a certified bound (meeting it proves, on finite types).
@@ -36,55 +38,29 @@ def efficiency(e: Evaluator, at: Profiles | None, prior: Any = None, progress: C
         profiles = e.corner_profiles()
         if e.effort.profiles:
             profiles = joined(profiles, e.drawn_profiles(e.effort.profiles, prior))
-        if at is not None:
-            profiles = joined(at, profiles)
+    if at is not None:
+        found = _look(e, at)
+        if found[0] > e.tolerance:
+            return _refuted(found, e.spent(profiles=len(at[e.agents[0]]), scale=e.scale, best_improvement=found[0]))
     count = len(profiles[e.agents[0]])
-    best: tuple[float, dict[str, Any], dict[str, Any], float] | None = None
-    gap = -np.inf
-    bounded = True
-    done = 0
+    best: _Better | None = None
+    gap, bounded, done = -np.inf, True, 0
     size = max(1, (50_000 if e.batched else 500) // (e.effort.deviations * len(e.agents)))
     for begin in range(0, count, size):
         part = {n: v[begin : begin + size] for n, v in profiles.items()}
-        outcomes = e.outcomes(part)
-        e.note_scale(outcomes, part)
-        welfare = e.welfares(outcomes, part)
-        e.scale = max(e.scale, float(np.abs(welfare).max()))
-        bound = e.optional("welfare_bounds", "welfare_bound", len(welfare), part)
-        if bound is None:
-            bounded = False
-        else:
-            gap = max(gap, float(np.max(bound - welfare)))
-        for gain, how, row in _better(e, part, welfare):
-            if best is None or gain > best[0]:
-                best = (gain, row_of(part, row), how, float(welfare[row]))
-        done += len(welfare)
+        found = _look(e, part)
+        best = found if best is None or found[0] > best[0] else best
+        bounded = bounded and found[4] is not None
+        gap = gap if found[4] is None else max(gap, found[4])
+        done += len(part[e.agents[0]])
         if progress is not None:
             progress(done / count)
-        named = at is not None and begin == 0 and best is not None and best[0] > e.tolerance
-        if named or (e.late and not exhaustive):
+        if e.late and not exhaustive:
             break
     assert best is not None
-    loss, profile, how, welfare_there = best
-    effort = e.spent(profiles=done, scale=e.scale, best_improvement=loss, bound_gap=gap if bounded and np.isfinite(gap) else None)
-    if loss > e.tolerance:
-        witness = Witness(
-            agent=None,
-            true_type=profile,
-            misreport=how.get("reports"),
-            others=None,
-            gain=loss,
-            details={"property": name, "welfare": welfare_there, "better_welfare": welfare_there + loss, "better": how["kind"]},
-        )
-        return Finding(
-            name,
-            Verdict.REFUTED,
-            loss,
-            witness,
-            "comparison of outcomes",
-            effort,
-            f"another outcome ({how['kind']}) has {loss:.6g} more welfare",
-        )
+    effort = e.spent(profiles=done, scale=e.scale, best_improvement=best[0], bound_gap=gap if bounded and np.isfinite(gap) else None)
+    if best[0] > e.tolerance:
+        return _refuted(best, effort)
     if bounded and gap <= e.tolerance and exhaustive:
         return Finding(
             name,
@@ -100,12 +76,31 @@ def efficiency(e: Evaluator, at: Profiles | None, prior: Any = None, progress: C
     return Finding(
         name,
         Verdict.NOT_REFUTED,
-        max(loss, 0.0),
+        max(best[0], 0.0),
         None,
         "certified bound at sampled profiles" if met else "comparison of outcomes",
         effort,
         reason,
     )
+
+
+def _refuted(found: _Better, effort: dict[str, Any]) -> Finding:
+    gain, profile, how, welfare, _ = found
+    name = Property.EFFICIENCY.value
+    details = {"property": name, "welfare": welfare, "better_welfare": welfare + gain, "better": how["kind"]}
+    witness = Witness(agent=None, true_type=profile, misreport=how.get("reports"), others=None, gain=gain, details=details)
+    reason = f"another outcome ({how['kind']}) has {gain:.6g} more welfare"
+    return Finding(name, Verdict.REFUTED, gain, witness, "comparison of outcomes", effort, reason)
+
+
+def _look(e: Evaluator, part: Profiles) -> _Better:
+    outcomes = e.outcomes(part)
+    e.note_scale(outcomes, part)
+    welfare = e.welfares(outcomes, part)
+    e.scale = max(e.scale, float(np.abs(welfare).max()))
+    bound = e.optional("welfare_bounds", "welfare_bound", len(welfare), part)
+    gain, how, row = max(_better(e, part, welfare), key=lambda item: item[0])
+    return gain, row_of(part, row), how, float(welfare[row]), None if bound is None else float(np.max(bound - welfare))
 
 
 def _better(e: Evaluator, part: Profiles, welfare: FloatArray) -> list[tuple[float, dict[str, Any], int]]:

@@ -13,13 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hurwicz._foundation import FloatArray
-from hurwicz.audits.evaluation import Evaluator, Profiles, joined, one_profile, plain, row_of
+from hurwicz.audits.evaluation import Evaluator, Profiles, one_profile, plain, row_of
 from hurwicz.audits.finding import Finding, Verdict, Witness
 from hurwicz.audits.local_search import pattern_search, round_significant
 from hurwicz.typespaces import Box, Finite, Interval, TypeSpace
 
 _FACTORS = np.asarray([0.01, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 1.01, 1.05, 1.1, 1.25, 1.5, 2.0, 4.0, 10.0, 100.0])
 _CHUNK = 50_000
+_Candidate = tuple[float, Profiles, Any]  # gain, profile (one row), misreport
 
 
 def dsic(e: Evaluator, at: Profiles | None, prior: Any = None, progress: Callable[[float], None] | None = None) -> Finding:
@@ -130,7 +131,7 @@ def _ladder(e: Evaluator, at: Profiles | None, prior: Any, progress: Callable[[f
         groups.append(("drawn", e.drawn_profiles(e.effort.profiles, prior)))
     tables = {"named": 0, "corners": 0, "drawn": 0}
     deviations = 0
-    tops: dict[str, list[tuple[float, Profiles, Any]]] = {name: [] for name in e.agents}  # gain, profile (one row), misreport
+    tops: dict[str, list[_Candidate]] = {name: [] for name in e.agents}
     for kind, profiles in groups:
         count = len(profiles[e.agents[0]])
         per = max(1, _CHUNK // (e.effort.deviations + len(_FACTORS) + 1))
@@ -149,17 +150,17 @@ def _ladder(e: Evaluator, at: Profiles | None, prior: Any, progress: Callable[[f
                 progress(min(0.9, (sum(tables.values())) / max(1, sum(len(p[e.agents[0]]) for _, p in groups))))
         if kind == "named" and any(t and t[0][0] > e.tolerance for t in tops.values()):
             break  # the profile that the caller cares about already tells
-    steps = 0
     best: tuple[float, str, Profiles, Any] | None = None
     only_named = tables["corners"] == 0 and named > 0
+    before = e.evaluations
     for name in e.agents:
-        for gain, profile, lie in tops[name]:
-            value, row, better = gain, profile, lie
-            if _numeric(e.spaces[name]) and not (e.late and best is not None):
-                value, row, better, used = _refine(e, name, profile, lie, gain, others_too=not only_named)
-                steps += used
-            if best is None or value > best[0]:
-                best = (value, name, row, better)
+        found = tops[name]
+        if _numeric(e.spaces[name]) and e.effort.refinements and not (e.late and best is not None):
+            found = _refine(e, name, found, others_too=not only_named)
+        gain, row, lie = max(found, key=lambda item: item[0])
+        if best is None or gain > best[0]:
+            best = (gain, name, row, lie)
+    steps = e.evaluations - before
     assert best is not None
     effort = e.spent(
         profiles=sum(tables.values()),
@@ -238,7 +239,7 @@ def _deviate(e: Evaluator, name: str, part: Profiles, truthful: Any, rng: np.ran
     return utility - e.utilities(name, truthful, part[name])[:, None], lies
 
 
-def _keep(top: list[tuple[float, Profiles, Any]], gains: FloatArray, lies: NDArray[Any], part: Profiles, most: int) -> None:
+def _keep(top: list[_Candidate], gains: FloatArray, lies: NDArray[Any], part: Profiles, most: int) -> None:
     best = np.argmax(gains, axis=1)
     value = gains[np.arange(len(gains)), best]
     order = np.argsort(-value)[: max(1, most)]
@@ -247,46 +248,39 @@ def _keep(top: list[tuple[float, Profiles, Any]], gains: FloatArray, lies: NDArr
     del top[max(1, most) :]
 
 
-def _refine(e: Evaluator, name: str, profile: Profiles, lie: Any, gain: float, *, others_too: bool) -> tuple[float, Profiles, Any, int]:
-    """Climb in the misreport; then, where the profile is free, in misreport, true type and the others' reports together."""
-    before = e.evaluations
-    space = e.spaces[name]
+def _refine(e: Evaluator, name: str, found: list[_Candidate], *, others_too: bool) -> list[_Candidate]:
+    """Climb from every candidate: in the misreport, and where the profile is free in true type and the others' reports as well."""
+    lies = np.stack([np.asarray(lie, dtype=np.float64) for _, _, lie in found])
+    rows = {n: np.concatenate([profile[n] for _, profile, _ in found]) for n in e.agents}
+    better = list(found)
+    for free in [[], [n for n in e.agents if _numeric(e.spaces[n])]] if others_too else [[]]:
+        names = [name, *free]
+        blocks = [lies.reshape(len(found), -1), *(np.asarray(rows[n], dtype=np.float64).reshape(len(found), -1) for n in free)]
+        cuts = np.cumsum([b.shape[1] for b in blocks])[:-1]
+        low, high = (np.concatenate([_end(e.spaces[n], side) for n in names]) for side in (0, 1))
 
-    def run(free: list[str]) -> tuple[float, Profiles, Any]:
-        sizes = {n: int(np.size(profile[n])) for n in free}
-        start = np.concatenate([np.ravel(lie), *(np.ravel(profile[n]) for n in free)])[None]
-        low = np.concatenate([_end(space, 0), *(_end(e.spaces[n], 0) for n in free)])
-        high = np.concatenate([_end(space, 1), *(_end(e.spaces[n], 1) for n in free)])
-        own = np.size(lie)
+        def unpack(
+            points: FloatArray, which: NDArray[np.int64], cuts: NDArray[np.int64] = cuts, free: list[str] = free
+        ) -> tuple[Profiles, NDArray[Any]]:
+            own, *others = np.split(points, cuts, axis=1)
+            reports = {n: v[which] for n, v in rows.items()}
+            for n, block in zip(free, others, strict=True):
+                reports[n] = block.reshape(reports[n].shape)
+            return reports, own.reshape(-1, *lies.shape[1:])
 
-        def unpack(points: FloatArray) -> tuple[Profiles, NDArray[Any]]:
-            reports = {n: np.repeat(v, len(points), axis=0) for n, v in profile.items()}
-            offset = own
-            for n in free:
-                reports[n] = points[:, offset : offset + sizes[n]].reshape(reports[n].shape)
-                offset += sizes[n]
-            return reports, points[:, :own].reshape(reports[name].shape)
-
-        def objective(points: FloatArray) -> FloatArray:
-            reports, lies = unpack(points)
+        def objective(points: FloatArray, which: NDArray[np.int64]) -> FloatArray:
+            reports, told = unpack(points, which)
             true = reports[name]
-            truth = e.utilities(name, e.outcomes(reports), true)
-            out: FloatArray = e.utilities(name, e.outcomes({**reports, name: lies}), true) - truth
-            return out
+            return e.utilities(name, e.outcomes({**reports, name: told}), true) - e.utilities(name, e.outcomes(reports), true)
 
-        points, values = pattern_search(objective, start, low, high, steps=e.effort.steps)
-        row, lies = unpack(points)
-        return float(values[0]), row, lies[0]
-
-    value, row, better = run([])
-    if others_too:
-        free = [n for n in e.agents if _numeric(e.spaces[n])]
-        wide = run(free)
-        if wide[0] > value:
-            value, row, better = wide
-    if value <= gain:
-        value, row, better = gain, profile, lie
-    return value, row, better, e.evaluations - before
+        points, values = pattern_search(
+            objective, np.concatenate(blocks, axis=1), low, high, steps=e.effort.steps, grain=1e-3 * e.tolerance
+        )
+        reports, told = unpack(points, np.arange(len(found)))
+        for k, value in enumerate(values):
+            if value > better[k][0]:
+                better[k] = (float(value), {n: v[k : k + 1] for n, v in reports.items()}, told[k])
+    return better
 
 
 def _end(space: TypeSpace, side: int) -> FloatArray:
@@ -300,7 +294,7 @@ def _simplest(e: Evaluator, name: str, row: Profiles, lie: Any, gain: float, *, 
     if not keep_profile:
         rough = {n: _rounded(e.spaces[n], v, 2) for n, v in profile.items()}
         if rough != profile and _numeric(e.spaces[name]) and all(e.spaces[n].contains(v) for n, v in rough.items()):
-            value, _, better, _ = _refine(e, name, one_profile(rough, e.agents), lie, -np.inf, others_too=False)
+            value, _, better = _refine(e, name, [(-np.inf, one_profile(rough, e.agents), lie)], others_too=False)[0]
             if value >= 0.9 * gain:
                 gain, profile, lie = value, rough, better
     for digits in (1, 2, 3, 4, 6):
@@ -335,6 +329,3 @@ def _sentence(witness: Witness) -> str:
 
 def _short(value: Any) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)
-
-
-__all__ = ["dsic", "joined", "misreports", "truth_and_lie"]

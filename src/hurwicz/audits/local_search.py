@@ -5,48 +5,50 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hurwicz._foundation import FloatArray
 
-Objective = Callable[[FloatArray], FloatArray]
+Objective = Callable[[FloatArray, NDArray[np.int64]], FloatArray]
+_LEAST_STEP = 1e-7
 
 
 def pattern_search(
-    objective: Objective, starts: FloatArray, low: FloatArray, high: FloatArray, *, steps: int, span: float = 0.25
+    objective: Objective, starts: FloatArray, low: FloatArray, high: FloatArray, *, steps: int, span: float = 0.25, grain: float = 0.0
 ) -> tuple[FloatArray, FloatArray]:
     """Climb from every start at once: try each coordinate up and down, keep what is better, halve the step where nothing is.
 
     Args:
-        objective: points (batch, dims) → values (batch,).
+        objective: points (batch, dims) and the start that each belongs to (batch,) → values (batch,).
         starts: points (starts, dims) in the box.
         low: lower ends, shape (dims,) or (starts, dims).
         high: upper ends.
         steps: rounds of tries.
-        span: first step as a part of the box.
+        span: first step as a part of the box; the search ends below 1e-7 of it.
+        grain: improvements up to this are noise.
 
     Returns:
         Best points and values found.
     """
+    count, dims = starts.shape
+    rows = np.arange(count)
     best = np.clip(starts, low, high)
-    value = objective(best)
+    value = objective(best, rows)
     width = np.broadcast_to(high - low, best.shape)
-    step = np.full(len(best), span)
-    dims = best.shape[1]
+    step = np.full(count, span)
     for _ in range(steps):
-        tries = []
+        tries = np.repeat(best[None], 2 * dims, axis=0)
         for d in range(dims):
-            for sign in (1.0, -1.0):
-                moved = best.copy()
-                moved[:, d] += sign * step * width[:, d]
-                tries.append(np.clip(moved, low, high))
-        values = objective(np.concatenate(tries)).reshape(2 * dims, len(best))
+            tries[2 * d, :, d] += step * width[:, d]
+            tries[2 * d + 1, :, d] -= step * width[:, d]
+        tries = np.clip(tries, low, high)
+        values = objective(tries.reshape(-1, dims), np.tile(rows, 2 * dims)).reshape(2 * dims, count)
         winner = np.argmax(values, axis=0)
-        rows = np.arange(len(best))
-        better = values[winner, rows] > value
-        best = np.where(better[:, None], np.stack(tries)[winner, rows], best)
+        better = values[winner, rows] > value + grain
+        best = np.where(better[:, None], tries[winner, rows], best)
         value = np.where(better, values[winner, rows], value)
         step = np.where(better, np.minimum(1.5 * step, span), 0.5 * step)
-        if float(step.max()) < 1e-12:
+        if float(step.max()) < _LEAST_STEP:
             break
     return best, value
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hurwicz._foundation import FloatArray
 from hurwicz.audits.evaluation import Evaluator, Profiles, joined, plain, row_of
@@ -175,11 +176,11 @@ def _climb(e: Evaluator, short: Shortfall, start: tuple[float, int, dict[str, An
         parts = np.split(points, cuts, axis=1)
         return {n: part.reshape(len(points), *shape) for n, part, shape in zip(e.agents, parts, shapes, strict=True)}
 
-    def objective(points: FloatArray) -> FloatArray:
+    def objective(points: FloatArray, _: NDArray[np.int64]) -> FloatArray:
         profiles = unpack(points)
         table = short(e, profiles, e.outcomes(profiles))
         return np.asarray(table[:, start[1]], dtype=np.float64)
 
     first = np.concatenate([np.ravel(np.asarray(start[2][n], dtype=np.float64)) for n in e.agents])[None]
-    points, values = pattern_search(objective, first, low, high, steps=e.effort.steps)
+    points, values = pattern_search(objective, first, low, high, steps=e.effort.steps, grain=1e-3 * e.tolerance)
     return float(values[0]), start[1], {n: plain(v[0]) for n, v in unpack(points).items()}

@@ -14,6 +14,7 @@ from hurwicz.audits.evaluation import Evaluator, one_profile
 from hurwicz.audits.expectations import interim_gain, interim_pairs, need_prior
 from hurwicz.audits.finding import Finding, Witness
 from hurwicz.audits.incentives import truth_and_lie
+from hurwicz.audits.price_claims import replay_claim
 from hurwicz.audits.profilewise import SHORTFALLS
 from hurwicz.settings import DirectMechanism, Property
 from hurwicz.typespaces import ProductPrior
@@ -84,6 +85,9 @@ def replay(mechanism: DirectMechanism, witness: Finding | Witness, *, prior: Pro
         profile = one_profile(_profile(witness), e.agents)
         table = SHORTFALLS[name](e, profile, e.outcomes(profile))
         return float(table[0, 0 if agent is None else e.agents.index(agent)])
+    claimed = replay_claim(mechanism, witness)
+    if claimed is not None:
+        return claimed
     raise InputError(f"replay: expected a witness of one of {[p.value for p in Property]}, got one of {name!r}")
 
 

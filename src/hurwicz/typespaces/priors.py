@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from hurwicz._foundation import FloatArray, InputError, float64_array
 from hurwicz.typespaces.spaces import Box, Finite, Interval, TypeSpace
+
+
+@functools.lru_cache(maxsize=64)
+def _gauss_legendre(order: int) -> tuple[FloatArray, FloatArray]:
+    if order < 1:
+        raise InputError(f"quadrature: expected order >= 1, got {order}")
+    nodes, weights = np.polynomial.legendre.leggauss(order)
+    return nodes, weights
 
 
 @runtime_checkable
@@ -121,7 +130,7 @@ class Uniform:
 
     def quadrature(self, order: int) -> tuple[FloatArray, FloatArray]:
         """Gauss–Legendre, a product rule on a box: exact for polynomials of degree 2 order - 1."""
-        nodes, weights = np.polynomial.legendre.leggauss(order)
+        nodes, weights = _gauss_legendre(order)
         nodes, weights = 0.5 * (nodes + 1.0), 0.5 * weights
         if isinstance(self.space, Interval):
             return self.space.low + (self.space.high - self.space.low) * nodes, weights
@@ -185,7 +194,7 @@ class TruncatedNormal:
 
     def quadrature(self, order: int) -> tuple[FloatArray, FloatArray]:
         """Gauss–Legendre in the quantile's place: nodes on the interval weighted by the density, weights summing to 1."""
-        nodes, weights = np.polynomial.legendre.leggauss(order)
+        nodes, weights = _gauss_legendre(order)
         points = self._space.low + 0.5 * (self._space.high - self._space.low) * (nodes + 1.0)
         mass = weights * self.pdf(points)
         return points, mass / mass.sum()

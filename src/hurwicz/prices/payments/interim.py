@@ -121,9 +121,10 @@ def interim_function(
             values = expect(0.5 * (low + high) + 0.5 * (high - low) * nodes)
             series = np.polynomial.Chebyshev(np.polynomial.chebyshev.chebfit(nodes, values, degree), domain=[low, high])
             size, tail = float(np.abs(series.coef).max()), float(np.abs(series.coef[-3:]).max())
-            if tail <= 1e-13 * max(size, 1e-300) or degree >= 128:
+            if tail <= 1e-12 * max(size, 1e-300) or degree >= 128:
                 break
             degree *= 2
+        series = series.trim(1e-15 * size)
         rule_error = 0.0
         if samples is None and order is None:
             rule_error = _rule_error(prior, agent, integrand, series, count)
