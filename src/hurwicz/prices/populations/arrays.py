@@ -6,9 +6,10 @@ import math
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from hurwicz._foundation import FloatArray, InputError, NotFiniteError, ShapeError
+from hurwicz.prices.populations.losses import Numbers
 from hurwicz.prices.populations.workers import Workers
 
 BLOCK = 65536
@@ -67,12 +68,12 @@ class ArrayPopulation:
 
     def __init__(
         self,
-        curvature: ArrayLike,
+        curvature: Numbers,
         *,
-        linear: ArrayLike = 0.0,
-        lower: ArrayLike = -math.inf,
-        upper: ArrayLike = math.inf,
-        weight: ArrayLike = 1.0,
+        linear: Numbers = 0.0,
+        lower: Numbers = -math.inf,
+        upper: Numbers = math.inf,
+        weight: Numbers = 1.0,
         exponent: float = 2.0,
         workers: int | None = None,
     ) -> None:
@@ -104,7 +105,7 @@ class ArrayPopulation:
         self.workers = Workers(workers)
         self._lines: tuple[Any, Any] | None = None
 
-    def _field(self, value: ArrayLike, name: str, *, infinite: bool = False) -> Any:
+    def _field(self, value: Numbers, name: str, *, infinite: bool = False) -> Any:
         array = np.asarray(value)
         if array.dtype.kind not in "fiu":
             raise InputError(f"{name}: expected numbers, got {array.dtype}")

@@ -9,12 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from hurwicz._foundation import FloatArray, InputError, Solution, SolverError, Status, float64_array
 from hurwicz.prices.populations.arrays import ArrayPopulation, price_to_z
-from hurwicz.prices.populations.losses import AggregateLoss
-from hurwicz.prices.populations.newton import Clearing, price_newton
+from hurwicz.prices.populations.losses import AggregateLoss, Numbers
+from hurwicz.prices.populations.newton import Clearing, Population, price_newton
 
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(10)
 _CHUNK = 32768
@@ -22,7 +21,7 @@ _NEWTON_LIMIT = 200
 
 
 def clarke_transfers(
-    population: ArrayPopulation, loss: AggregateLoss, *, opt_out: ArrayLike = 0.0, clearing: Clearing | None = None
+    population: Population, loss: AggregateLoss, *, opt_out: Numbers = 0.0, clearing: Clearing | None = None
 ) -> Solution[FloatArray]:
     """What each agent receives under Clarke: the integral of its price from its opt-out to its action, the others re-optimising.
 
@@ -66,9 +65,7 @@ def clarke_transfers(
             f"clarke_transfers: expected an ArrayPopulation, got {type(population).__name__}; use .part(start, stop) for arrays"
         )
     began = time.perf_counter()
-    out = float64_array(opt_out, "opt_out")
-    if out.ndim > 1 or (out.ndim == 1 and out.shape != (population.size,)):
-        out = float64_array(opt_out, "opt_out", shape=(population.size,))
+    out = float64_array(np.asarray(opt_out), "opt_out", shape=() if np.ndim(opt_out) == 0 else (population.size,))
     if clearing is None:
         clearing = price_newton(population, loss, tolerance=1e-13).value
     market = _Market.around(population, loss, clearing, out)
@@ -174,7 +171,7 @@ class _Market:
             high[i] = np.where(miss > 0, here, high[i])
             with np.errstate(divide="ignore", invalid="ignore"):
                 newton = here - miss / rise
-            inside = (newton >= low[i]) & (newton <= high[i]) & (rounds % 8 != 7)
+            inside = np.isfinite(rise) & (newton >= low[i]) & (newton <= high[i]) & (rounds % 8 != 7)
             following = np.where(miss == 0, here, np.where(inside, newton, 0.5 * (low[i] + high[i])))
             open_ = np.abs(following - here) > 1e-10 * np.abs(here - self.z) + 4e-16 * abs(self.z)
             left = i[open_]
@@ -206,7 +203,7 @@ def to_price_slope(z: FloatArray, kappa: float) -> FloatArray:
         return np.asarray((kappa - 1.0) * np.abs(z) ** (kappa - 2.0))
 
 
-def line_integral(start: ArrayLike, stop: ArrayLike, value: ArrayLike, slope: ArrayLike, kappa: float) -> FloatArray:
+def line_integral(start: Numbers, stop: Numbers, value: Numbers, slope: Numbers, kappa: float) -> FloatArray:
     """∫ of (value + slope (z - start)) dp(z) from start to stop.
 
     A trapezium for quadratic costs; else Gauss-Legendre where the ends are close, the antiderivative |z|^kappa where they are not.
@@ -219,7 +216,7 @@ def line_integral(start: ArrayLike, stop: ArrayLike, value: ArrayLike, slope: Ar
     p0, p1 = to_price(z0, kappa), to_price(z1, kappa)
     moment = (kappa - 1.0) / kappa * (np.abs(z1) ** kappa - np.abs(z0) ** kappa)
     apart = v * (p1 - p0) + g * (moment - z0 * (p1 - p0))
-    near = np.abs(width) <= 0.5 * np.minimum(np.abs(z0), np.abs(z1))
+    near = (np.abs(width) <= 0.5 * np.minimum(np.abs(z0), np.abs(z1))) & (z0 != 0.0)
     safe = np.where(near, z0, 1.0)
     close = np.zeros(np.broadcast_shapes(z0.shape, z1.shape, v.shape, g.shape))
     for node, weight in zip(_NODES, _WEIGHTS, strict=True):

@@ -41,7 +41,7 @@ def population_dynamics(
     population: ArrayPopulation,
     loss: AggregateLoss,
     *,
-    method: Method = "newton",
+    method: str = "newton",
     tolerance: float = 1e-9,
     max_rounds: int = 10_000_000,
     max_seconds: float = math.inf,

@@ -28,6 +28,14 @@ def inlined(function: Callable[..., Any]) -> Any:
     return numba.njit(inline="always", error_model="numpy", fastmath=_FASTMATH)(function)
 
 
+def part(field: Any, first: int, last: int) -> Any:
+    """``field[first:last]`` for an array, ``field`` itself for a scalar that all agents share.
+
+    Kernels index the part from 0: an index that might be negative would be wrapped around, one number at a time.
+    """
+    return field[first:last] if hasattr(field, "__getitem__") else field
+
+
 def at(field: Any, i: int) -> Any:
     """``field[i]`` for an array, ``field`` itself for a scalar that all agents share."""
     return field[i] if hasattr(field, "__getitem__") else field
@@ -39,4 +47,11 @@ def _at(field, i):  # type: ignore[no-untyped-def]  # noqa: ARG001  # numba comp
     return lambda field, i: field  # noqa: ARG005
 
 
+def _part(field, first, last):  # type: ignore[no-untyped-def]  # noqa: ARG001
+    if isinstance(field, types.Array):
+        return lambda field, first, last: field[first:last]
+    return lambda field, first, last: field  # noqa: ARG005
+
+
+overload(part, inline="always")(_part)
 overload(at, inline="always")(_at)

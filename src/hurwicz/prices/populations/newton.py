@@ -169,6 +169,8 @@ def price_newton(
         z, slow = _next(seen, newton, low, high, slow)
     else:
         status = Status.STEP_LIMIT
+    if not math.isfinite(float(loss.value(total))):
+        raise NotFiniteError(f"price_newton: f(y) is not finite at y = {total}, where its slope meets the agents'; check the loss's domain")
     gap = h * h / (2.0 * curve) if curve > 0.0 else math.inf
     clearing = Clearing(p, total, slope, h, gap)
     stats = {"rounds": rounds, "sample_rounds": sample_rounds, "seconds": time.perf_counter() - began, "step": step, "method": "newton"}

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from hurwicz.prices.populations.jit_kernels import at, inlined, kernel
+from hurwicz.prices.populations.jit_kernels import at, inlined, kernel, part
 
 
 @kernel
@@ -20,12 +20,18 @@ def response_sums(s: Any, b: Any, lower: Any, upper: Any, a: Any, n: int, z: flo
     for k in range(first, last):
         total = 0.0
         slope = 0.0
-        for i in range(k * block, min(n, (k + 1) * block)):
-            lo = np.float64(at(lower, i))
-            hi = np.float64(at(upper, i))
-            weight = np.float64(at(a, i))
-            steep = np.float64(at(s, i))
-            free = steep * z + np.float64(at(b, i))
+        start, stop = k * block, min(n, (k + 1) * block)
+        a_k = part(a, start, stop)
+        b_k = part(b, start, stop)
+        lower_k = part(lower, start, stop)
+        s_k = part(s, start, stop)
+        upper_k = part(upper, start, stop)
+        for i in range(stop - start):
+            lo = np.float64(at(lower_k, i))
+            hi = np.float64(at(upper_k, i))
+            weight = np.float64(at(a_k, i))
+            steep = np.float64(at(s_k, i))
+            free = steep * z + np.float64(at(b_k, i))
             x = lo if free < lo else free
             x = hi if x > hi else x
             total += weight * x
@@ -37,13 +43,14 @@ def response_sums(s: Any, b: Any, lower: Any, upper: Any, a: Any, n: int, z: flo
 @kernel
 def responses(s: Any, b: Any, lower: Any, upper: Any, z: float, start: int, out: Any) -> None:
     """out[j] = the response of agent start + j."""
-    for j in range(out.shape[0]):
-        i = start + j
-        lo = np.float64(at(lower, i))
-        hi = np.float64(at(upper, i))
-        free = np.float64(at(s, i)) * z + np.float64(at(b, i))
+    stop = start + out.shape[0]
+    s_k, b_k, lower_k, upper_k = part(s, start, stop), part(b, start, stop), part(lower, start, stop), part(upper, start, stop)
+    for i in range(out.shape[0]):
+        lo = np.float64(at(lower_k, i))
+        hi = np.float64(at(upper_k, i))
+        free = np.float64(at(s_k, i)) * z + np.float64(at(b_k, i))
         x = lo if free < lo else free
-        out[j] = hi if x > hi else x
+        out[i] = hi if x > hi else x
 
 
 @inlined
@@ -76,13 +83,20 @@ def response_costs(
     """out[k] = sum of C_i(x_i(z)) over block k."""
     for k in range(first, last):
         total = 0.0
-        for i in range(k * block, min(n, (k + 1) * block)):
-            lo = np.float64(at(lower, i))
-            hi = np.float64(at(upper, i))
-            free = np.float64(at(s, i)) * z + np.float64(at(b, i))
+        start, stop = k * block, min(n, (k + 1) * block)
+        b_k = part(b, start, stop)
+        curvature_k = part(curvature, start, stop)
+        linear_k = part(linear, start, stop)
+        lower_k = part(lower, start, stop)
+        s_k = part(s, start, stop)
+        upper_k = part(upper, start, stop)
+        for i in range(stop - start):
+            lo = np.float64(at(lower_k, i))
+            hi = np.float64(at(upper_k, i))
+            free = np.float64(at(s_k, i)) * z + np.float64(at(b_k, i))
             x = lo if free < lo else free
             x = hi if x > hi else x
-            total += cost_of(x, np.float64(at(curvature, i)), np.float64(at(linear, i)), exponent)
+            total += cost_of(x, np.float64(at(curvature_k, i)), np.float64(at(linear_k, i)), exponent)
         out[k, 0] = total
 
 
@@ -92,10 +106,15 @@ def action_sums(x: Any, curvature: Any, linear: Any, a: Any, exponent: float, n:
     for k in range(first, last):
         total = 0.0
         cost = 0.0
-        for i in range(k * block, min(n, (k + 1) * block)):
-            xi = np.float64(x[i])
-            total += np.float64(at(a, i)) * xi
-            cost += cost_of(xi, np.float64(at(curvature, i)), np.float64(at(linear, i)), exponent)
+        start, stop = k * block, min(n, (k + 1) * block)
+        a_k = part(a, start, stop)
+        curvature_k = part(curvature, start, stop)
+        linear_k = part(linear, start, stop)
+        x_k = part(x, start, stop)
+        for i in range(stop - start):
+            xi = np.float64(x_k[i])
+            total += np.float64(at(a_k, i)) * xi
+            cost += cost_of(xi, np.float64(at(curvature_k, i)), np.float64(at(linear_k, i)), exponent)
         out[k, 0] = total
         out[k, 1] = cost
 
@@ -111,14 +130,21 @@ def quadratic_gradient_step(
     """
     for k in range(first, last):
         total = 0.0
-        for i in range(k * block, min(n, (k + 1) * block)):
-            weight = at(a, i)
-            lo = at(lower, i)
-            hi = at(upper, i)
-            free = x[i] + step * (weight * price - at(linear, i) - two * at(curvature, i) * x[i])
+        start, stop = k * block, min(n, (k + 1) * block)
+        a_k = part(a, start, stop)
+        curvature_k = part(curvature, start, stop)
+        linear_k = part(linear, start, stop)
+        lower_k = part(lower, start, stop)
+        upper_k = part(upper, start, stop)
+        x_k = part(x, start, stop)
+        for i in range(stop - start):
+            weight = at(a_k, i)
+            lo = at(lower_k, i)
+            hi = at(upper_k, i)
+            free = x_k[i] + step * (weight * price - at(linear_k, i) - two * at(curvature_k, i) * x_k[i])
             new = lo if free < lo else free
             new = hi if new > hi else new
-            x[i] = new
+            x_k[i] = new
             total += np.float64(weight) * np.float64(new)
         out[k, 0] = total
 
@@ -131,17 +157,24 @@ def power_gradient_step(
     """The same step for C_i = c_i x + lambda_i |x|^kappa, computed in float64."""
     for k in range(first, last):
         total = 0.0
-        for i in range(k * block, min(n, (k + 1) * block)):
-            weight = np.float64(at(a, i))
-            lo = np.float64(at(lower, i))
-            hi = np.float64(at(upper, i))
-            xi = np.float64(x[i])
-            slope = marginal_of(xi, np.float64(at(curvature, i)), np.float64(at(linear, i)), exponent)
+        start, stop = k * block, min(n, (k + 1) * block)
+        a_k = part(a, start, stop)
+        curvature_k = part(curvature, start, stop)
+        linear_k = part(linear, start, stop)
+        lower_k = part(lower, start, stop)
+        upper_k = part(upper, start, stop)
+        x_k = part(x, start, stop)
+        for i in range(stop - start):
+            weight = np.float64(at(a_k, i))
+            lo = np.float64(at(lower_k, i))
+            hi = np.float64(at(upper_k, i))
+            xi = np.float64(x_k[i])
+            slope = marginal_of(xi, np.float64(at(curvature_k, i)), np.float64(at(linear_k, i)), exponent)
             free = xi + step * (weight * price - slope)
             new = lo if free < lo else free
             new = hi if new > hi else new
-            x[i] = new
-            total += weight * np.float64(x[i])
+            x_k[i] = new
+            total += weight * np.float64(x_k[i])
         out[k, 0] = total
 
 
@@ -153,18 +186,26 @@ def accelerated_step(
     """Nesterov: v = x + beta (x - past); past <- x; x <- clip(v + eta (a p - C'(v))); out[k] = sum of a x."""
     for k in range(first, last):
         total = 0.0
-        for i in range(k * block, min(n, (k + 1) * block)):
-            weight = np.float64(at(a, i))
-            lo = np.float64(at(lower, i))
-            hi = np.float64(at(upper, i))
-            xi = np.float64(x[i])
-            ahead = xi + momentum * (xi - np.float64(past[i]))
-            slope = marginal_of(ahead, np.float64(at(curvature, i)), np.float64(at(linear, i)), exponent)
+        start, stop = k * block, min(n, (k + 1) * block)
+        a_k = part(a, start, stop)
+        curvature_k = part(curvature, start, stop)
+        linear_k = part(linear, start, stop)
+        lower_k = part(lower, start, stop)
+        past_k = part(past, start, stop)
+        upper_k = part(upper, start, stop)
+        x_k = part(x, start, stop)
+        for i in range(stop - start):
+            weight = np.float64(at(a_k, i))
+            lo = np.float64(at(lower_k, i))
+            hi = np.float64(at(upper_k, i))
+            xi = np.float64(x_k[i])
+            ahead = xi + momentum * (xi - np.float64(past_k[i]))
+            slope = marginal_of(ahead, np.float64(at(curvature_k, i)), np.float64(at(linear_k, i)), exponent)
             free = ahead + step * (weight * price - slope)
             new = lo if free < lo else free
             new = hi if new > hi else new
-            past[i] = xi
-            x[i] = new
+            past_k[i] = xi
+            x_k[i] = new
             total += weight * new
         out[k, 0] = total
 
@@ -177,15 +218,22 @@ def sharing_step(
     """Sharing ADMM: x_i <- argmin C_i(x) + rho/2 (a_i x - a_i x_i + shift)², quadratic costs; out[k] = sum of a_i x_i."""
     for k in range(first, last):
         total = 0.0
-        for i in range(k * block, min(n, (k + 1) * block)):
-            weight = np.float64(at(a, i))
-            lo = np.float64(at(lower, i))
-            hi = np.float64(at(upper, i))
-            goal = weight * np.float64(x[i]) - shift
-            free = (rho * weight * goal - np.float64(at(linear, i))) / (2.0 * np.float64(at(curvature, i)) + rho * weight * weight)
+        start, stop = k * block, min(n, (k + 1) * block)
+        a_k = part(a, start, stop)
+        curvature_k = part(curvature, start, stop)
+        linear_k = part(linear, start, stop)
+        lower_k = part(lower, start, stop)
+        upper_k = part(upper, start, stop)
+        x_k = part(x, start, stop)
+        for i in range(stop - start):
+            weight = np.float64(at(a_k, i))
+            lo = np.float64(at(lower_k, i))
+            hi = np.float64(at(upper_k, i))
+            goal = weight * np.float64(x_k[i]) - shift
+            free = (rho * weight * goal - np.float64(at(linear_k, i))) / (2.0 * np.float64(at(curvature_k, i)) + rho * weight * weight)
             new = lo if free < lo else free
             new = hi if new > hi else new
-            x[i] = new
+            x_k[i] = new
             total += weight * new
         out[k, 0] = total
 
@@ -197,10 +245,15 @@ def conjugate_product(
     """Matrix product: product = (2 Lambda + f'' a aᵀ) d with coupling = f'' (a·d); out[k] = d · product."""
     for k in range(first, last):
         total = 0.0
-        for i in range(k * block, min(n, (k + 1) * block)):
-            value = 2.0 * np.float64(at(curvature, i)) * d[i] + coupling * np.float64(at(a, i))
-            product[i] = value
-            total += d[i] * value
+        start, stop = k * block, min(n, (k + 1) * block)
+        a_k = part(a, start, stop)
+        curvature_k = part(curvature, start, stop)
+        d_k = part(d, start, stop)
+        product_k = part(product, start, stop)
+        for i in range(stop - start):
+            value = 2.0 * np.float64(at(curvature_k, i)) * d_k[i] + coupling * np.float64(at(a_k, i))
+            product_k[i] = value
+            total += d_k[i] * value
         out[k, 0] = total
 
 
@@ -209,10 +262,15 @@ def conjugate_update(x: Any, r: Any, d: Any, product: Any, alpha: float, n: int,
     """Iterate: x += alpha d, r -= alpha product; out[k] = r · r."""
     for k in range(first, last):
         total = 0.0
-        for i in range(k * block, min(n, (k + 1) * block)):
-            x[i] += alpha * d[i]
-            left = r[i] - alpha * product[i]
-            r[i] = left
+        start, stop = k * block, min(n, (k + 1) * block)
+        d_k = part(d, start, stop)
+        product_k = part(product, start, stop)
+        r_k = part(r, start, stop)
+        x_k = part(x, start, stop)
+        for i in range(stop - start):
+            x_k[i] += alpha * d_k[i]
+            left = r_k[i] - alpha * product_k[i]
+            r_k[i] = left
             total += left * left
         out[k, 0] = total
 
@@ -222,8 +280,12 @@ def conjugate_direction(r: Any, d: Any, a: Any, beta: float, n: int, block: int,
     """Direction: d <- r + beta d; out[k] = a · d, which is all the coupling needs to know."""
     for k in range(first, last):
         total = 0.0
-        for i in range(k * block, min(n, (k + 1) * block)):
-            new = r[i] + beta * d[i]
-            d[i] = new
-            total += np.float64(at(a, i)) * new
+        start, stop = k * block, min(n, (k + 1) * block)
+        a_k = part(a, start, stop)
+        d_k = part(d, start, stop)
+        r_k = part(r, start, stop)
+        for i in range(stop - start):
+            new = r_k[i] + beta * d_k[i]
+            d_k[i] = new
+            total += np.float64(at(a_k, i)) * new
         out[k, 0] = total

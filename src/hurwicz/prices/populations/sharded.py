@@ -12,6 +12,7 @@ import numpy as np
 from hurwicz._foundation import FloatArray, InputError, ShapeError, float64_scope
 from hurwicz.prices.populations.arrays import ArrayPopulation, price_slope, price_to_z
 from hurwicz.prices.populations.generated import GeneratedPopulation
+from hurwicz.prices.populations.newton import Population
 
 _ROWS = 16384  # agents a chunk of an array population: fits a core's cache
 _AXIS = "agents"
@@ -39,7 +40,7 @@ class ShardedPopulation:
         (1.75, 1.75)
     """
 
-    def __init__(self, population: ArrayPopulation | GeneratedPopulation, *, devices: Sequence[Any] | None = None) -> None:
+    def __init__(self, population: Population, *, devices: Sequence[Any] | None = None) -> None:
         import jax
 
         if not isinstance(population, (ArrayPopulation, GeneratedPopulation)):

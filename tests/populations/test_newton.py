@@ -1,0 +1,109 @@
+"""Price Newton against closed forms and scipy's root finder."""
+
+from __future__ import annotations
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.optimize import brentq
+
+from hurwicz._foundation import InputError, NotConvergedError, NotFiniteError, Status
+from hurwicz.prices.populations import ArrayPopulation, GeneratedPopulation, QuadraticLoss, SmoothLoss, UniformTypes, price_newton
+
+
+@pytest.mark.parametrize(
+    ("lam", "target", "best"),
+    [
+        (np.array([0.1, 0.5, 1.0, 5.0, 10.0]), 10.0, 6.993006993),  # the paper's C.3
+        (np.array([0.1, 0.5, 0.2, 0.4, 0.6]), 7.461, 2.511271624),  # C.4
+        (np.full(100, 0.1), 10.0, 0.0999000999),  # C.2
+    ],
+)
+def test_the_papers_instances(lam: np.ndarray, target: float, best: float) -> None:
+    agents, loss = ArrayPopulation(lam), QuadraticLoss(target)
+    found = price_newton(agents, loss)
+    assert found.status is Status.OPTIMUM
+    x = target / (lam * (1.0 + np.sum(1.0 / lam)))
+    np.testing.assert_allclose(agents.actions(found.value.price), x, rtol=1e-13)
+    assert float(loss.value(found.value.aggregate)) + agents.private_cost(found.value.price) == pytest.approx(best, abs=1e-9)
+    assert found.stats["rounds"] == 2
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+    seed=st.integers(0, 10**6),
+    n=st.sampled_from([1, 2, 5, 50]),
+    kappa=st.sampled_from([1.5, 2.0, 3.0, 4.0]),
+    share=st.floats(-0.5, 3.0),
+    kinked=st.booleans(),
+)
+def test_price_against_scipys_root(seed: int, n: int, kappa: float, share: float, kinked: bool) -> None:
+    rng = np.random.default_rng(seed)
+    agents = ArrayPopulation(rng.uniform(0.5, 1.5, n), lower=rng.uniform(-0.5, 0.3, n), upper=rng.uniform(0.3, 2.0, n), exponent=kappa)
+    target = share * n
+    loss = QuadraticLoss(target) if kinked else SmoothLoss(lambda y: n * jnp.cosh((y - target) / n))
+    found = price_newton(agents, loss)
+    root = brentq(lambda p: p + float(loss.gradient(agents.aggregate_response(p)[0])), -1e4, 1e4, xtol=1e-14, rtol=1e-14)
+    assert found.value.price == pytest.approx(root, rel=1e-9, abs=1e-9)
+    assert found.value.gap <= 1e-12 * max(1.0, n)
+
+
+@pytest.mark.parametrize("n", [10, 1000, 100_000, 1_000_000])
+@pytest.mark.parametrize("kappa", [2.0, 4.0])
+def test_at_most_ten_rounds_at_every_size_and_scarcity(n: int, kappa: float) -> None:
+    rng = np.random.default_rng(n)
+    agents = ArrayPopulation(rng.uniform(0.5, 1.5, n), lower=0.0, upper=rng.uniform(0.2, 2.0, n), exponent=kappa)
+    for share in (-0.1, 0.05, 0.5, 0.9, 1.05, 1.2, 5.0):  # the mean capacity is 1.1
+        found = price_newton(agents, QuadraticLoss(share * n), tolerance=1e-9)
+        assert found.stats["rounds"] <= 10, (share, found)
+        scale = float(QuadraticLoss(share * n).value(found.value.aggregate)) + agents.private_cost(found.value.price)
+        assert found.value.gap <= 1e-9 * max(scale, 1e-12)
+
+
+def test_identical_agents_that_all_meet_their_capacity_at_once() -> None:
+    agents = ArrayPopulation(np.ones(1000), lower=0.0, upper=0.5)
+    for target, price in ((500.0 + 0.5, 1.0), (600.0, 200.0), (400.0, 2 * 400.0 / 1001.0)):
+        found = price_newton(agents, QuadraticLoss(target))
+        assert found.value.price == pytest.approx(price, rel=1e-9)
+
+
+def test_a_start_and_progress_are_used() -> None:
+    agents, loss = ArrayPopulation(np.full(10, 0.3)), QuadraticLoss(4.0)
+    seen: list[int] = []
+    price = price_newton(agents, loss).value.price
+    again = price_newton(agents, loss, price=price, progress=lambda r, p, s: seen.append(r))
+    assert again.stats["rounds"] == 1
+    assert seen == [1]
+
+
+def test_the_limit_of_rounds_is_named_and_carries_what_was_reached() -> None:
+    crowd = GeneratedPopulation(1000, UniformTypes((0.5, 1.5), (0.2, 2.0)))
+    with pytest.raises(NotConvergedError, match="max_rounds") as caught:
+        price_newton(crowd, QuadraticLoss(900.0), max_rounds=1)
+    assert caught.value.reached.price == 0.0
+    assert price_newton(crowd, QuadraticLoss(900.0), max_rounds=1, throw=False).status is Status.STEP_LIMIT
+
+
+def test_bad_losses_are_refused() -> None:
+    agents = ArrayPopulation(np.ones(3))
+    with pytest.raises(InputError, match="convex"):
+        price_newton(agents, SmoothLoss(lambda y: y - y**2))
+    with pytest.raises(NotFiniteError, match="domain"):
+        price_newton(agents, SmoothLoss(lambda y: -jnp.log(y - 1.0)))
+    with pytest.raises(InputError, match="weight"):
+        QuadraticLoss(1.0, weight=0.0)
+    with pytest.raises(NotFiniteError, match="finite"):
+        QuadraticLoss(float("nan"))
+    with pytest.raises(InputError, match="tolerance"):
+        price_newton(agents, QuadraticLoss(1.0), tolerance=0.0)
+
+
+def test_smooth_loss_is_float64_and_agrees_with_the_quadratic() -> None:
+    smooth, exact = SmoothLoss(lambda y: 3.0 * (y - 2.5) ** 2), QuadraticLoss(2.5, weight=3.0)
+    points = np.linspace(-4.0, 9.0, 13)
+    for name in ("value", "gradient", "curvature"):
+        out = getattr(smooth, name)(points)
+        assert out.dtype == np.float64
+        np.testing.assert_allclose(out, getattr(exact, name)(points), rtol=1e-14, atol=1e-14)
