@@ -81,8 +81,9 @@ def read_matlab(text: str, path: str) -> MatlabFile:
         elif value.startswith(("[", "{")):
             at = _bracketed(parsed, name, lines, at, value)
         else:
-            _scalar(parsed, name, value, at + 1)
-            at += 1
+            end = _closing(value, ";")
+            _scalar(parsed, name, value if end < 0 else value[:end], at + 1)
+            lines[at] = "" if end < 0 else value[end + 1 :]
     return parsed
 
 
@@ -133,7 +134,7 @@ def _cut_comment(line: str) -> str:
                 quote = ""
         elif char == "%":
             return line[:position]
-        elif char == '"' or (char == "'" and not (before.isalnum() or before in "_)]}.'")):
+        elif char == '"' or (char == "'" and not (before.isalnum() or before in "_)]}.")):
             quote = char
         before = char
     return line
@@ -172,7 +173,7 @@ def _bracketed(parsed: MatlabFile, name: str, lines: list[str], at: int, value: 
 
 
 def _closing(piece: str, closing: str) -> int:
-    """Where the bracket closes, strings skipped; -1 if it does not on this line."""
+    """Where ``closing`` comes first, strings skipped; -1 if it does not on this line."""
     if "'" not in piece and '"' not in piece:
         return piece.find(closing)
     quote = ""

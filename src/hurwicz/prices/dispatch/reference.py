@@ -1,6 +1,6 @@
-"""The optimum of a dispatch found by HiGHS, which is told every cost: a second route, sharing no model code with the planner.
+"""The optimum of a dispatch by a solver that is told every cost: a second route, sharing no model code with the planner.
 
-Bus angles and outputs are the only variables, in MW and radians; lines are rows of their own, parallel ones too.
+For HiGHS bus angles, outputs and costs are the only variables, in MW, radians and $/h; lines are rows of their own, parallel ones too.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import numpy as np
 
 from hurwicz._foundation import FloatArray, InfeasibleError, InputError, SolverError
 from hurwicz.formats import MatpowerCase
+from hurwicz.prices.dispatch._reference_interior import interior_optimum
 
 
 @dataclass(frozen=True)
@@ -33,126 +34,145 @@ class ReferenceOptimum:
     seconds: float
 
 
-def reference_optimum(case: MatpowerCase, network: str = "powermodels", *, tol: float = 1e-9) -> ReferenceOptimum:
-    """Least cost of a case by HiGHS, all costs known.
+def reference_optimum(case: MatpowerCase, network: str = "powermodels", *, solver: str = "auto", tol: float = 1e-10) -> ReferenceOptimum:
+    """Least cost of a case, all costs known: min sum_i C_i(x_i) over outputs, flows and angles.
 
-    Linear and piecewise-linear costs go in as they are. Quadratic ones are cut from below by tangents, and cuts are added where the
-    optimum lies until the cost above the tangents is within ``tol``; so the bound and the point are both certified by simplex runs.
+    ``"highs"``: linear and piecewise-linear costs go in as they are; quadratic ones are cut from below by tangents, and cuts are
+    added where the optimum lies until the cost above them is within ``tol``, so simplex runs certify both the bound and the point.
+    ``"clarabel"``: one interior-point run on the quadratic program. ``"auto"``: HiGHS, but Clarabel for quadratic costs on more than
+    500 buses.
 
     Args:
         case: the grid.
         network: ``"powermodels"`` or ``"matpower"``.
+        solver: ``"auto"``, ``"highs"`` or ``"clarabel"``.
         tol: relative gap between the cost of the point and the tangents' bound.
 
     Raises:
-        InfeasibleError: HiGHS finds no dispatch.
-        SolverError: HiGHS stops for another reason.
+        InfeasibleError: the solver finds no dispatch.
+        SolverError: it stops for another reason.
 
     Example:
         >>> from hurwicz.formats import packaged_case
         >>> round(reference_optimum(packaged_case("case118_ieee")).objective, 3)
         93100.73
     """
-    model = _Model(case, network)
+    if solver not in ("auto", "highs", "clarabel"):
+        raise InputError(f"solver: expected auto, highs or clarabel, got {solver!r}")
+    data = _Data(case, network)
+    curved = any(kind == "parabola" and c[2] > 0 for _, _, _, (kind, c) in data.units)
     started = time.perf_counter()
+    if solver == "clarabel" or (solver == "auto" and curved and len(data.need) > 500):
+        output, price = interior_optimum(data.units, data.need, data.lines, case.base_mva)
+        return ReferenceOptimum(data.cost(output), output, price, time.perf_counter() - started)
+    model = _Tangents(data, case.base_mva)
     for _ in range(60):
-        objective, output, bound = model.solve()
+        output, bound = model.solve()
+        objective = data.cost(output)
         if objective - bound <= tol * max(abs(objective), 1e-12):
             return ReferenceOptimum(objective, output, model.prices(), time.perf_counter() - started)
         model.cut(output)
     raise SolverError(f"tangents left a gap of {objective - bound:.3g} $/h after 60 runs", reached=objective)
 
 
-class _Model:
-    """The linear program with tangents, kept in HiGHS so that every run starts from the last basis."""
+class _Data:
+    """The case as plain lists: units, what each bus needs, lines."""
 
     def __init__(self, case: MatpowerCase, network: str) -> None:
-        import highspy
-
         if network not in ("powermodels", "matpower"):
             raise InputError(f"network: expected powermodels or matpower, got {network!r}")
-        self.highspy: Any = highspy
-        base = case.base_mva
-        where = {float(number): k for k, number in enumerate(case.bus.number[case.bus.kind != 4].tolist())}
         kept = np.flatnonzero(case.bus.kind != 4)
-        self.buses = len(kept)
-        self.units = [u for u in range(len(case.gen.bus)) if case.gen.status[u] > 0 and float(case.gen.bus[u]) in where]
-        self.costs = [_cost_rows(case, u) for u in self.units]
-        count = len(self.units)
+        where = {float(number): k for k, number in enumerate(case.bus.number[kept].tolist())}
+        self.need = (case.bus.pd[kept] + case.bus.gs[kept]).tolist()
+        gen, branch = case.gen, case.branch
+        running = [u for u in range(len(gen.bus)) if gen.status[u] > 0 and float(gen.bus[u]) in where]
+        self.units = [(where[float(gen.bus[u])], float(gen.pmin[u]), float(gen.pmax[u]), _cost_rows(case, u)) for u in running]
+        self.lines: list[tuple[int, int, float, float, float, float, float]] = []
+        for line in np.flatnonzero(branch.status > 0).tolist():
+            f, t = where.get(float(branch.f_bus[line])), where.get(float(branch.t_bus[line]))
+            if f is None or t is None:
+                continue
+            r, x = float(branch.r[line]), float(branch.x[line])
+            rating = float(branch.rate_a[line]) or math.inf
+            if network == "powermodels":
+                least, most = float(branch.angmin[line]), float(branch.angmax[line])
+                none = least == 0 and most == 0
+                least = -60.0 if least <= -90 or none else least
+                most = 60.0 if most >= 90 or none else most
+                self.lines.append((f, t, x / (r * r + x * x), 0.0, rating, math.radians(least), math.radians(most)))
+            else:
+                tap = float(branch.ratio[line]) or 1.0
+                self.lines.append((f, t, 1 / (x * tap), math.radians(float(branch.shift[line])), rating, -math.inf, math.inf))
+
+    def cost(self, output: FloatArray) -> float:
+        """$/h of these outputs."""
+        return float(sum(_exact(unit[3], x) for unit, x in zip(self.units, output.tolist(), strict=True)))
+
+
+class _Tangents:
+    """The linear program with tangents, kept in HiGHS so that every run starts from the last basis."""
+
+    def __init__(self, data: _Data, base: float) -> None:
+        import highspy
+
+        self.highspy: Any = highspy
+        self.units = data.units
+        self.buses = len(data.need)
+        count = len(data.units)
         solver = highspy.Highs()
         solver.setOptionValue("output_flag", False)
         solver.setOptionValue("threads", 1)
         for option in ("primal_feasibility_tolerance", "dual_feasibility_tolerance"):
             solver.setOptionValue(option, 1e-9)
         inf = highspy.kHighsInf
-        # columns: outputs (MW), costs ($/h), angles (radians)
-        low = [float(case.gen.pmin[u]) for u in self.units] + [-inf] * (count + self.buses)
-        high = [float(case.gen.pmax[u]) for u in self.units] + [inf] * (count + self.buses)
-        for k, cost in enumerate(self.costs):
-            low[count + k] = _least(cost, low[k], high[k])
-        if self.buses:
-            low[2 * count] = high[2 * count] = 0.0
-        solver.addVars(len(low), np.array(low), np.array(high))
-        columns = np.arange(count, 2 * count, dtype=np.int32)
-        solver.changeColsCost(count, columns, np.ones(count))
+        # columns: outputs (MW), costs ($/h), angles (radians); the first angle is 0, costs are bounded below so that no run is unbounded
+        low = np.array([unit[1] for unit in data.units] + [_least(unit[3], unit[1], unit[2]) for unit in data.units] + [-inf] * self.buses)
+        high = np.array([unit[2] for unit in data.units] + [inf] * (count + self.buses))
+        low[2 * count] = high[2 * count] = 0.0
+        solver.addVars(len(low), low, high)
+        solver.changeColsCost(count, np.arange(count, 2 * count, dtype=np.int32), np.ones(count))
         balance: list[dict[int, float]] = [{} for _ in range(self.buses)]
-        need = (case.bus.pd[kept] + case.bus.gs[kept]).tolist()
-        rows: list[tuple[float, float, dict[int, float]]] = []
-        for k, u in enumerate(self.units):
-            balance[where[float(case.gen.bus[u])]][k] = 1.0
-        branch = case.branch
-        for line in range(len(branch.f_bus)):
-            f, t = where.get(float(branch.f_bus[line])), where.get(float(branch.t_bus[line]))
-            if branch.status[line] <= 0 or f is None or t is None:
-                continue
-            r, x = float(branch.r[line]), float(branch.x[line])
+        need = list(data.need)
+        limits: list[tuple[float, float, dict[int, float]]] = []
+        for k, unit in enumerate(data.units):
+            balance[unit[0]][k] = 1.0
+        for f, t, b, phi, rating, least, most in data.lines:
             at_f, at_t = 2 * count + f, 2 * count + t
-            phi = 0.0
-            if network == "powermodels":
-                b = base * x / (r * r + x * x)
-                least, most = float(branch.angmin[line]), float(branch.angmax[line])
-                least = -60.0 if least <= -90 or (least == 0 and most == 0) else least
-                most = 60.0 if most >= 90 or (branch.angmin[line] == 0 and most == 0) else most
-                rows.append((math.radians(least), math.radians(most), {at_f: 1.0, at_t: -1.0}))
-            else:
-                b = base / (x * (float(branch.ratio[line]) or 1.0))
-                phi = math.radians(float(branch.shift[line]))
-            if b:
-                for bus, sign in ((f, -1.0), (t, 1.0)):
-                    for column, value in ((at_f, sign * b), (at_t, -sign * b)):
-                        balance[bus][column] = balance[bus].get(column, 0.0) + value
-                    need[bus] += sign * b * phi
-                rate = float(branch.rate_a[line])
-                if rate > 0:
-                    rows.append((-rate / abs(b) + phi, rate / abs(b) + phi, {at_f: 1.0, at_t: -1.0}))
-        rows = [(value, value, row) for value, row in zip(need, balance, strict=True)] + rows
-        self._add_rows(solver, rows)
+            difference = {at_f: 1.0, at_t: -1.0}
+            for bus, sign in ((f, -1.0), (t, 1.0)):
+                for column, value in ((at_f, sign * b * base), (at_t, -sign * b * base)):
+                    balance[bus][column] = balance[bus].get(column, 0.0) + value
+                need[bus] += sign * b * base * phi
+            if b and math.isfinite(rating):
+                reach = rating / abs(b * base)
+                limits.append((phi - reach, phi + reach, difference))
+            if math.isfinite(least) or math.isfinite(most):
+                limits.append((least, most, difference))
         self.solver = solver
-        tangents = []
-        for k, (kind, data) in enumerate(self.costs):
+        self._add_rows([(value, value, row) for value, row in zip(need, balance, strict=True)] + limits)
+        tangents: list[tuple[int, float, float]] = []
+        for k, (_, bottom, top, (kind, cost)) in enumerate(data.units):
             if kind == "chords":
-                tangents += [(k, slope, value) for slope, value in data]
+                tangents += [(k, slope, value) for slope, value in cost]
+            elif cost[2] > 0:
+                tangents += [_tangent(k, cost, bottom + (top - bottom) * share / 4) for share in range(5)]
             else:
-                bottom, top = low[k], high[k]
-                spots = {bottom, top} if math.isfinite(top) else {bottom}
-                if data[2] > 0 and math.isfinite(top):
-                    spots |= {bottom + (top - bottom) * share / 4 for share in (1, 2, 3)}
-                tangents += [_tangent(k, data, spot) for spot in (sorted(spots) if data[2] > 0 else [bottom])]
+                tangents.append(_tangent(k, cost, bottom))
         self._add_tangents(tangents)
 
-    def _add_rows(self, solver: Any, rows: list[tuple[float, float, dict[int, float]]]) -> None:
+    def _add_rows(self, rows: list[tuple[float, float, dict[int, float]]]) -> None:
         start = np.cumsum([0] + [len(row) for _, _, row in rows])[:-1].astype(np.int32)
         index = np.array([column for _, _, row in rows for column in row], dtype=np.int32)
         value = np.array([v for _, _, row in rows for v in row.values()], dtype=np.float64)
         low, high = np.array([row[0] for row in rows]), np.array([row[1] for row in rows])
-        solver.addRows(len(rows), low, high, len(value), start, index, value)
+        self.solver.addRows(len(rows), low, high, len(value), start, index, value)
 
     def _add_tangents(self, tangents: list[tuple[int, float, float]]) -> None:
         count, inf = len(self.units), self.highspy.kHighsInf
-        self._add_rows(self.solver, [(value, inf, {count + k: 1.0, k: -slope}) for k, slope, value in tangents])
+        self._add_rows([(value, inf, {count + k: 1.0, k: -slope}) for k, slope, value in tangents])
 
-    def solve(self) -> tuple[float, FloatArray, float]:
-        """Cost of the point, the point, and the tangents' bound."""
+    def solve(self) -> tuple[FloatArray, float]:
+        """The point and the tangents' bound."""
         self.solver.run()
         status = self.solver.getModelStatus()
         kinds = self.highspy.HighsModelStatus
@@ -161,14 +181,12 @@ class _Model:
         if status != kinds.kOptimal:
             raise SolverError(f"HiGHS stopped with {self.solver.modelStatusToString(status)}")
         values = np.array(self.solver.getSolution().col_value)
-        output = values[: len(self.units)]
-        exact = sum(_exact(cost, x) for cost, x in zip(self.costs, output.tolist(), strict=True))
-        return float(exact), output, float(self.solver.getInfo().objective_function_value)
+        return values[: len(self.units)], float(self.solver.getInfo().objective_function_value)
 
     def cut(self, output: FloatArray) -> None:
         """Tangents where the optimum lies."""
-        at = enumerate(zip(self.costs, output.tolist(), strict=True))
-        self._add_tangents([_tangent(k, data, x) for k, ((kind, data), x) in at if kind != "chords" and data[2] > 0])
+        at = enumerate(zip(self.units, output.tolist(), strict=True))
+        self._add_tangents([_tangent(k, unit[3][1], x) for k, (unit, x) in at if unit[3][0] != "chords" and unit[3][1][2] > 0])
 
     def prices(self) -> FloatArray:
         """Duals of the balance at each bus."""
