@@ -11,6 +11,7 @@ import math
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -23,20 +24,17 @@ _TYPES = UniformTypes(curvature=(0.5, 1.5), capacity=(0.2, 2.0))
 _SHARE = 0.7
 
 
-def limit_price(size: int) -> float:
+def limit_price(size: int, exponent: float = 2.0) -> float:
     """The price at which N times the integral of the response meets the planner: p + 2 N (m(p) - .7) = 0."""
     from scipy.optimize import brentq
 
-    return float(brentq(lambda p: p / (2.0 * size) + _TYPES.mean_response(p) - _SHARE, 1e-6, 20.0, xtol=1e-15, rtol=1e-14))
+    return float(brentq(lambda p: p / (2.0 * size) + _TYPES.mean_response(p, exponent) - _SHARE, 1e-6, 20.0, xtol=1e-15, rtol=1e-14))
 
 
 def measure(size: int, design: str, exponent: float = 2.0) -> dict[str, Any]:
     """One run; the figures of the table."""
-    import numba
-
     small = GeneratedPopulation(100_000, _TYPES, design=design, exponent=exponent)  # type: ignore[arg-type]
     price_newton(small, QuadraticLoss(_SHARE * small.size))  # compile before the clock runs
-    del numba
     crowd = GeneratedPopulation(size, _TYPES, design=design, exponent=exponent)  # type: ignore[arg-type]
     began = time.perf_counter()
 
@@ -46,14 +44,14 @@ def measure(size: int, design: str, exponent: float = 2.0) -> dict[str, Any]:
             file=sys.stderr,
         )
 
-    found = price_newton(crowd, QuadraticLoss(_SHARE * size), progress=report)
+    found = price_newton(crowd, QuadraticLoss(_SHARE * size), tolerance=1e-9, progress=report)
     seconds = time.perf_counter() - began
     value, mean = found.value, _TYPES.mean_response(found.value.price, exponent)
     spread = _deviation(value.price, exponent)
     allowed = spread * 6.0 / math.sqrt(size) if design == "hash" else 4.0 * math.log(max(size, 3)) ** 2 / size + 2.0**-33
     return {
         "n": size, "design": design, "exponent": exponent, "seconds": seconds, "rounds": found.stats["rounds"],
-        "sample_rounds": found.stats["sample_rounds"], "price": value.price, "limit_price": limit_price(size) if exponent == 2.0 else None,
+        "sample_rounds": found.stats["sample_rounds"], "price": value.price, "limit_price": limit_price(size, exponent),
         "relative_mismatch": abs(value.mismatch) / (value.price + 2.0 * value.slope), "step": found.stats["step"], "gap": value.gap,
         "mean_action": value.aggregate / size, "integral": mean, "difference": value.aggregate / size - mean, "allowed": allowed,
         "peak_gib": peak_memory() / 2**30,
@@ -88,7 +86,7 @@ def run(quick: bool = False) -> list[dict[str, Any]]:
             "-c",
             f"import json, benchmarks.giant as g; print(json.dumps(g.measure({size}, {design!r}, {exponent})))",
         ]
-        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[1])
         row = json.loads(done.stdout)
         rows.append(row)
         table.add_row(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from dataclasses import dataclass
@@ -137,23 +138,56 @@ class GeneratedPopulation:
     def _key(self) -> np.uint64:
         return np.uint64(self.seed)
 
+    @functools.cached_property
+    def _coefficients(self) -> FloatArray | None:
+        """(kappa (l0 + l1 u))^(-1/(kappa-1)) as a polynomial in 2 u - 1 to rounding, or None where curvatures differ too widely for one.
+
+        Its degree is a multiple of four, as the kernel wants it.
+        """
+        l0, l1, _, _ = self.types.coefficients
+
+        def steepness(t: Any) -> Any:
+            return (self.exponent * (l0 + l1 * 0.5 * (1.0 + t))) ** (-1.0 / (self.exponent - 1.0))
+
+        points = np.linspace(-1.0, 1.0, 1001)
+        truth = steepness(points)
+        for degree in range(4, 33, 4):
+            fit = np.polynomial.chebyshev.cheb2poly(np.polynomial.chebyshev.chebinterpolate(steepness, degree))
+            terms = np.concatenate((fit, np.zeros(degree + 1 - fit.size)))
+            if np.max(np.abs(np.polynomial.polynomial.polyval(points, terms) / truth - 1.0)) < 1e-14:
+                return np.asarray(terms, dtype=np.float64)
+        return None
+
+    @property
+    def _chunks(self) -> int:
+        from hurwicz.prices.populations.generated_kernels import CHUNK
+
+        return -(-self.size // CHUNK)
+
     def _general(self, z: float) -> tuple[float, float, float]:
-        from hurwicz.prices.populations.generated_kernels import CHUNK, generated_sums
+        from hurwicz.prices.populations.generated_kernels import generated_sums
 
         fields = (self.design == "hash", self._key, *self.types.coefficients, self.exponent, self.size, float(z))
-        total, slope, cost = self.workers.sums(generated_sums, fields, -(-self.size // CHUNK), 3)
+        total, slope, cost = self.workers.sums(generated_sums, fields, self._chunks, 3)
         return total, slope, cost
 
     def sums(self, z: float) -> tuple[float, float]:
         """(y, dy/dz) of all responses to z, in one sweep."""
-        if self.exponent != 2.0 or z <= 0.0:
+        if z <= 0.0 or (self.exponent != 2.0 and self._coefficients is None):
             total, slope, _ = self._general(z)
             return total, slope
-        from hurwicz.prices.populations.generated_kernels import CHUNK, hash_quadratic_sums, weyl_quadratic_sums
+        if self.exponent != 2.0:
+            from hurwicz.prices.populations.generated_kernels import polynomial_sums
+
+            _, _, c0, c1 = self.types.coefficients
+            terms = (self.design == "hash", self._key, c0, c1, self._coefficients, self.size, float(z))
+            total, slope = self.workers.sums(polynomial_sums, terms, self._chunks, 2)
+            return total, slope
+        from hurwicz.prices.populations.generated_kernels import hash_quadratic_sums, weyl_quadratic_sums
 
         kernel: Any = weyl_quadratic_sums if self.design == "weyl" else hash_quadratic_sums
         fields = (self._key, *self.types.coefficients, self.size, float(z))
-        total, slope = self.workers.sums(kernel, fields, -(-self.size // CHUNK), 2)
+        total, slope = self.workers.sums(kernel, fields, self._chunks, 2)
         return total, slope
 
     def aggregate_response(self, price: float) -> tuple[float, float]:

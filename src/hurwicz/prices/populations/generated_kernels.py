@@ -16,6 +16,7 @@ import numpy as np
 from hurwicz.prices.populations.jit_kernels import inlined, kernel
 
 CHUNK = 65536
+TILE = 512
 WEYL_0 = np.uint64(13925035116211876495)  # 2^64 / rho
 WEYL_1 = np.uint64(10511698010929265437)  # 2^64 / rho²
 STEP = np.uint64(0x9E3779B97F4A7C15)
@@ -125,6 +126,51 @@ def hash_quadratic_sums(seed: Any, l0: float, l1: float, c0: float, c1: float, n
             slope += free if free <= cap else 0.0
         out[k, 0] = total
         out[k, 1] = slope / z
+
+
+@kernel
+def polynomial_sums(
+    hashed: bool, seed: Any, c0: float, c1: float, coefficients: Any, n: int, z: float, first: int, last: int, out: Any
+) -> None:  # fmt: skip
+    """out[k] = (sum of x_i, sum of slopes) of chunk k: any exponent, z >= 0, steepness as a polynomial in t = 2 u - 1.
+
+    Horner's rule a tile at a time, so that every loop is one that vector units run.
+    """
+    t, cap, steep = np.empty(TILE), np.empty(TILE), np.empty(TILE)
+    degree = coefficients.shape[0] - 1
+    for k in range(first, last):
+        key, base_0, base_1 = chunk_keys(seed, k)
+        total = 0.0
+        slope = 0.0
+        members = min(CHUNK, n - k * CHUNK)
+        for begin in range(0, members, TILE):
+            count = min(TILE, members - begin)
+            if hashed:
+                for m in range(count):
+                    u, v = two_units(True, key, base_0, base_1, begin + m)
+                    t[m] = 2.0 * u - 1.0
+                    cap[m] = c0 + c1 * v
+                    steep[m] = coefficients[degree]
+            else:
+                start_0 = base_0 + np.uint64(begin) * WEYL_0
+                start_1 = base_1 + np.uint64(begin) * WEYL_1
+                for m in range(count):
+                    t[m] = 2.0 * unit(np.uint32((start_0 + np.uint64(m) * WEYL_0) >> _HIGH)) - 1.0
+                    cap[m] = c0 + c1 * unit(np.uint32((start_1 + np.uint64(m) * WEYL_1) >> _HIGH))
+                    steep[m] = coefficients[degree]
+            power = degree
+            while power >= 4:
+                a, b, c, d = coefficients[power - 1], coefficients[power - 2], coefficients[power - 3], coefficients[power - 4]
+                for m in range(count):
+                    at = t[m]
+                    steep[m] = (((steep[m] * at + a) * at + b) * at + c) * at + d
+                power -= 4
+            for m in range(count):
+                free = steep[m] * z
+                total += min(cap[m], free)
+                slope += steep[m] if free <= cap[m] else 0.0
+        out[k, 0] = total
+        out[k, 1] = slope
 
 
 @kernel
