@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from typing import Any, final
 
 import numpy as np
-from numpy.typing import ArrayLike
 
-from hurwicz._foundation import FloatArray, InputError, NotFiniteError, ShapeError, float64_array, float64_scope
+from hurwicz._foundation import FloatArray, InputError, NotFiniteError, ShapeError, float64_scope
 from hurwicz.prices.best_response import check_offer, compiled_cost, derivatives, respond_by_search, respond_in_closed_form
 from hurwicz.prices.offer import Offer, Respondent
 from hurwicz.prices.sets import ActionSet, WholeSpace
 from hurwicz.valuations import CostFamily
+from hurwicz.valuations.numbers import Numbers, numbers
 
 
 class _CostlyAgent:
@@ -27,8 +27,8 @@ class _CostlyAgent:
         name: str,
         cost: Any,
         theta: Any,
-        actions: ActionSet | None,
-        opt_out: ArrayLike | None,
+        actions: Any,
+        opt_out: Numbers | None,
         *,
         shape: tuple[int, ...],
         inputs_in_cost: bool,
@@ -51,9 +51,7 @@ class _CostlyAgent:
         self.inputs_in_cost = inputs_in_cost
         self.reveals_slope = reveals_slope
         self.opt_out = (
-            np.zeros(self.shape)
-            if opt_out is None
-            else np.broadcast_to(float64_array(opt_out, f"agent {name!r}: opt-out"), self.shape).copy()
+            np.zeros(self.shape) if opt_out is None else np.broadcast_to(numbers(opt_out, f"agent {name!r}: opt-out"), self.shape).copy()
         )
         self.theta = self._checked_type(theta)
         interval = actions.interval()
@@ -78,7 +76,7 @@ class _CostlyAgent:
         leaves = jax.tree.leaves(theta)
         for leaf in leaves:
             if isinstance(leaf, (int, float, np.ndarray, np.generic, jax.Array)):
-                float64_array(leaf, f"{owner}: type")
+                numbers(leaf, f"{owner}: type")
         return jax.tree.map(lambda leaf: np.asarray(leaf, dtype=np.float64), theta)
 
     def with_theta(self, theta: Any) -> Any:
@@ -131,15 +129,15 @@ class _CostlyAgent:
         inside = (answer > interval[0]) & (answer < interval[1]) & (bend > 0)
         return answer, np.where(inside, 1.0 / np.where(bend > 0, bend, 1.0), 0.0)
 
-    def marginal_cost(self, action: ArrayLike, inputs: Mapping[str, Any] | None = None) -> FloatArray:
+    def marginal_cost(self, action: Numbers, inputs: Mapping[str, Any] | None = None) -> FloatArray:
         """Formula: grad C_i at ``action`` (private)."""
         gradient, _ = derivatives(self.cost, self.theta, dict(inputs or {}), batched=self._batched, takes_inputs=self.inputs_in_cost)
-        point = float64_array(action, f"agent {self.name!r}: action", shape=self.shape)
+        point = numbers(action, f"agent {self.name!r}: action", shape=self.shape)
         return np.broadcast_to(gradient(point), self.shape)
 
-    def costs_at(self, action: ArrayLike, inputs: Mapping[str, Any] | None = None) -> FloatArray:
+    def costs_at(self, action: Numbers, inputs: Mapping[str, Any] | None = None) -> FloatArray:
         """C_i at ``action``, one number a member (private)."""
-        point = float64_array(action, f"agent {self.name!r}: action", shape=self.shape)
+        point = numbers(action, f"agent {self.name!r}: action", shape=self.shape)
         if isinstance(self.cost, CostFamily):
             term = np.asarray(self.cost.term(point, self.theta), dtype=np.float64)
             return np.asarray(np.broadcast_to(term, self.shape).sum(axis=tuple(range(int(self._batched), len(self.shape)))))
@@ -147,7 +145,7 @@ class _CostlyAgent:
             pieces = compiled_cost(self.cost, self._batched, self.inputs_in_cost)
             return np.asarray(pieces["value"](point, self.theta, dict(inputs or {})), dtype=np.float64)
 
-    def cost_at(self, action: ArrayLike, inputs: Mapping[str, Any] | None = None) -> float:
+    def cost_at(self, action: Numbers, inputs: Mapping[str, Any] | None = None) -> float:
         """C_i at ``action``, summed over members (private: a planner never has it)."""
         return float(self.costs_at(action, inputs).sum())
 
@@ -178,8 +176,8 @@ class DeclaredAgent(_CostlyAgent):
         name: str,
         cost: Any,
         theta: Any,
-        actions: ActionSet | None = None,
-        opt_out: ArrayLike | None = None,
+        actions: Any = None,
+        opt_out: Numbers | None = None,
         *,
         shape: tuple[int, ...] = (),
         inputs_in_cost: bool = False,
@@ -216,8 +214,8 @@ class PopulationAgent(_CostlyAgent):
         name: str,
         cost: Any,
         theta: Any,
-        actions: ActionSet | None = None,
-        opt_out: ArrayLike | None = None,
+        actions: Any = None,
+        opt_out: Numbers | None = None,
         *,
         size: int | None = None,
         member_shape: tuple[int, ...] = (),
@@ -242,7 +240,7 @@ class PopulationAgent(_CostlyAgent):
             name, cost, spread, actions, opt_out, shape=(size, *member_shape), inputs_in_cost=False, reveals_slope=reveals_slope
         )
 
-    def aggregate(self, price: ArrayLike) -> tuple[FloatArray, FloatArray]:
+    def aggregate(self, price: Numbers) -> tuple[FloatArray, FloatArray]:
         """(sum of best responses to one common price, its slope): what a planner with a scalar waist learns of a population.
 
         Example:
@@ -251,7 +249,7 @@ class PopulationAgent(_CostlyAgent):
             >>> tuple(float(part) for part in homes.aggregate(2.0))
             (3.0, 1.5)
         """
-        offer = Offer(price=np.broadcast_to(float64_array(price, "price", shape=self.shape[1:]), self.shape))
+        offer = Offer(price=np.broadcast_to(numbers(price, "price", shape=self.shape[1:]), self.shape))
         answer, slope = self.respond_with_slope(offer)
         return np.asarray(answer.sum(axis=0)), np.asarray(slope.sum(axis=0))
 

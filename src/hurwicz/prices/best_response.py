@@ -15,11 +15,13 @@ import numpy as np
 from hurwicz._foundation import FloatArray, InputError, SolverError, float64_scope
 from hurwicz.prices.sets import ActionSet, Ball, Projection, Simplex
 from hurwicz.valuations import CostFamily, Quadratic
+from hurwicz.valuations.numbers import Numbers, numbers
 
-Elementwise = Callable[[FloatArray], FloatArray]
+# numpy turns arrays without axes into scalars on the way, hence Any inside.
+Elementwise = Callable[[Any], Any]
 
 
-def simplex_response(slope: FloatArray, push: FloatArray, total: float) -> FloatArray:
+def simplex_response(slope: Numbers, push: Numbers, total: float) -> FloatArray:
     """Formula: argmin of sum_k slope_k/2 x_k² - push_k x_k over the simplex, slope > 0, batched on leading axes.
 
     x_k = max((push_k - nu) / slope_k, 0), nu from the sorted breakpoints push_k.
@@ -31,7 +33,7 @@ def simplex_response(slope: FloatArray, push: FloatArray, total: float) -> Float
     levels = (np.cumsum(ordered * inverse, axis=-1) - total) / np.cumsum(inverse, axis=-1)
     kept = (ordered > levels).sum(axis=-1, keepdims=True)
     nu = np.take_along_axis(levels, kept - 1, axis=-1)
-    return np.maximum((push - nu) / slope, 0.0)
+    return np.asarray(np.maximum((push - nu) / slope, 0.0))
 
 
 def quadratic_response(
@@ -51,7 +53,7 @@ def quadratic_response(
     return None
 
 
-def interval_newton(gradient: Elementwise, curvature: Elementwise, lower: FloatArray, upper: FloatArray, start: FloatArray) -> FloatArray:
+def interval_newton(gradient: Elementwise, curvature: Elementwise, lower: Numbers, upper: Numbers, start: Numbers) -> FloatArray:
     """Root of an increasing ``gradient`` on [lower, upper] elementwise, the nearer end where there is none.
 
     Newton's step where it stays inside the bracket and shrinks it fast enough, the middle otherwise; infinite ends are
@@ -60,7 +62,7 @@ def interval_newton(gradient: Elementwise, curvature: Elementwise, lower: FloatA
     Raises:
         SolverError: the gradient keeps its sign for ever (the offer is unbounded) or is not finite.
     """
-    x = np.clip(start, lower, upper)
+    x = np.asarray(np.clip(start, lower, upper))
     low, high = np.broadcast_to(lower, x.shape).copy(), np.broadcast_to(upper, x.shape).copy()
     reach = np.maximum(np.abs(x), 1.0)
     for side, sign in ((low, -1.0), (high, 1.0)):
@@ -72,10 +74,16 @@ def interval_newton(gradient: Elementwise, curvature: Elementwise, lower: FloatA
             beyond = sign * gradient(probe) >= 0
             side[endless & beyond] = probe[endless & beyond]
             reach = np.where(endless & ~beyond, 4.0 * reach, reach)
-            if np.any(reach > 1e150):
-                raise SolverError("no finite best response: the offer is unbounded on the agent's set; bound the set or offer a weight > 0")
+        else:
+            raise SolverError("no finite best response: the offer is unbounded on the agent's set; bound the set or offer a weight > 0")
         reach = np.maximum(np.abs(x), 1.0)
-    for count in range(200):
+    # Where a bound is the answer, it is exactly so: no bracket creeps up to it.
+    at_low, at_high = gradient(low) >= 0, gradient(high) <= 0
+    high = np.where(at_low, low, high)
+    low = np.where(at_high & ~at_low, high, low)
+    x = np.clip(x, low, high)
+    before = np.full(x.shape, np.inf)
+    for _ in range(200):
         slope = gradient(x)
         if not np.all(np.isfinite(slope)):
             raise SolverError("the cost's gradient is not finite inside the agent's set; check the cost and its type")
@@ -84,14 +92,14 @@ def interval_newton(gradient: Elementwise, curvature: Elementwise, lower: FloatA
         bend = curvature(x)
         with np.errstate(divide="ignore", invalid="ignore"):
             newton = x - slope / bend
-        # Every third step halves the bracket, so that a slope that misleads Newton costs little.
-        trusted = (bend > 0) & (newton >= low) & (newton <= high) & (count % 3 != 2)
-        step = np.where(slope == 0, x, np.where(trusted, newton, 0.5 * (low + high)))
-        settled = (np.abs(step - x) <= 4e-16 * np.maximum(np.abs(x), 1e-3)) | (high <= low)
-        x = np.where((slope == 0) | (high <= low), x, step)
-        if settled.all():
+        # The middle of the bracket where Newton leaves it or does not at least halve its last step.
+        trusted = (bend > 0) & (newton >= low) & (newton <= high) & (np.abs(newton - x) <= 0.5 * before)
+        step = np.where((slope == 0) | (high <= low), x, np.where(trusted, newton, 0.5 * (low + high)))
+        before = np.abs(step - x)
+        x = step
+        if np.all(before <= 4e-16 * np.maximum(np.abs(x), 1e-3)):
             break
-    return x
+    return np.asarray(x)
 
 
 @functools.lru_cache(maxsize=256)
@@ -279,10 +287,8 @@ def derivatives(cost: Any, theta: Any, inputs: Any, *, batched: bool, takes_inpu
 
 def check_offer(name: str, shape: tuple[int, ...], offer: Any) -> tuple[FloatArray, FloatArray, FloatArray]:
     """(price, weight, anchor) of an offer as arrays of the action's shape, or one clear error."""
-    from hurwicz._foundation import float64_array
-
-    price = float64_array(offer.price, f"price offered to {name!r}", shape=shape)
-    weight = float64_array(offer.weight, f"weight offered to {name!r}")
+    price = numbers(offer.price, f"price offered to {name!r}", shape=shape)
+    weight = numbers(offer.weight, f"weight offered to {name!r}")
     if np.any(weight < 0):
         raise InputError(f"weight offered to {name!r}: expected >= 0, got {weight.min():g}")
     if offer.anchor is None:
@@ -290,7 +296,7 @@ def check_offer(name: str, shape: tuple[int, ...], offer: Any) -> tuple[FloatArr
             raise InputError(f"offer to {name!r}: a weight or a step needs an anchor, and none came")
         anchor = np.zeros(shape)
     else:
-        anchor = float64_array(offer.anchor, f"anchor offered to {name!r}", shape=shape)
+        anchor = numbers(offer.anchor, f"anchor offered to {name!r}", shape=shape)
     if offer.step is not None and not (np.isfinite(offer.step) and offer.step > 0):
         raise InputError(f"step offered to {name!r}: expected a positive number, got {offer.step!r}")
     return price, weight, anchor

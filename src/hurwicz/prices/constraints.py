@@ -25,6 +25,24 @@ def violations(exchange: Exchange, x: FloatArray) -> dict[str, FloatArray]:
     }
 
 
+def update_multipliers(exchange: Exchange, x: FloatArray) -> float:
+    """Mu + rho g and max(nu + rho h, 0) at ``x``, put into ``exchange.terms``; returns the largest change over rho.
+
+    That change is g, or -nu / rho where an inequality is slack: feasibility and complementarity at once.
+    """
+    loss, terms = exchange.loss, exchange.terms
+    values = loss.call("nodes", x, terms)
+    updated = {}
+    gap = 0.0
+    for name, kind in loss.constraints.items():
+        old = terms.multipliers[name]
+        new = old + terms.penalty * np.asarray(values[name], dtype=np.float64)
+        updated[name] = new if kind == "equality" else np.maximum(new, 0.0)
+        gap = max(gap, float(np.max(np.abs(updated[name] - old), initial=0.0)) / terms.penalty)
+    exchange.terms = terms._replace(multipliers=updated)
+    return gap
+
+
 def method_of_multipliers(
     exchange: Exchange, run: Callable[[FloatArray, float], Any], start: FloatArray, tol: float, max_updates: int = 60
 ) -> tuple[_Reached, float]:
@@ -42,7 +60,6 @@ def method_of_multipliers(
     Returns:
         What the last run reached, and its largest violation.
     """
-    loss = exchange.loss
     penalty = _first_penalty(exchange, start)
     exchange.terms = exchange.terms._replace(penalty=penalty)
     x, before, inner = start, np.inf, max(tol, 1e-4)
@@ -53,17 +70,7 @@ def method_of_multipliers(
         if reached.status is not Status.STATIONARY_POINT:
             return reached, _worst(exchange, reached.x)
         x = reached.x
-        values = loss.call("nodes", x, exchange.terms)
-        updated = {}
-        gap = 0.0
-        for name, kind in loss.constraints.items():
-            g = np.asarray(values[name], dtype=np.float64)
-            old = exchange.terms.multipliers[name]
-            new = old + penalty * g if kind == "equality" else np.maximum(old + penalty * g, 0.0)
-            # (new - old) / penalty is g, or -nu / rho where an inequality is slack: feasibility and complementarity at once.
-            gap = max(gap, float(np.max(np.abs(new - old), initial=0.0)) / penalty)
-            updated[name] = new
-        exchange.terms = exchange.terms._replace(multipliers={**exchange.terms.multipliers, **updated})
+        gap = update_multipliers(exchange, x)
         worst = _worst(exchange, x)
         if gap <= tol * (1.0 + float(np.max(np.abs(x), initial=0.0))) and inner <= tol:
             return reached, worst

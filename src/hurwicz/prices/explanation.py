@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from hurwicz._foundation import FloatArray, GraphError, float64_scope
 from hurwicz.prices.graph import PriceGraph
 from hurwicz.prices.graph_loss import SystemLoss
+from hurwicz.valuations.numbers import Numbers
 
 
 @dataclass(frozen=True)
@@ -57,11 +57,11 @@ class Explanation:
 
 def explain(
     problem: PriceGraph | SystemLoss,
-    actions: Mapping[str, ArrayLike],
+    actions: Mapping[str, Numbers],
     agent: str,
     *,
-    data: Mapping[str, ArrayLike] | None = None,
-    multipliers: Mapping[str, ArrayLike] | None = None,
+    data: Mapping[str, Numbers] | None = None,
+    multipliers: Mapping[str, Numbers] | None = None,
     max_paths: int = 200,
 ) -> Explanation:
     """Split agent i's price over the graph: each edge by its own vector–Jacobian product.

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike
 
-from hurwicz._foundation import FloatArray, GraphError, float64_array, float64_scope
+from hurwicz._foundation import FloatArray, GraphError, float64_scope
+from hurwicz.valuations.numbers import Numbers, numbers
 
 if TYPE_CHECKING:
     import networkx
@@ -27,7 +27,7 @@ class Node:
     name: str
     kind: Kind
     inputs: tuple[str, ...] = ()
-    function: Callable[..., Any] | None = None
+    function: Any = None
     shape: tuple[int, ...] = ()
     data: FloatArray | None = None
 
@@ -72,9 +72,9 @@ class PriceGraph:
         self._compiled = None
         return node.name
 
-    def source(self, name: str, data: ArrayLike) -> str:
+    def source(self, name: str, data: Numbers) -> str:
         """Data: a constant that can be changed between runs without compiling again."""
-        return self._add(Node(name, "source", data=float64_array(data, f"source {name!r}")))
+        return self._add(Node(name, "source", data=numbers(data, f"source {name!r}")))
 
     def agent(self, name: str, shape: Sequence[int] = (), *, inputs: Sequence[str] = ()) -> str:
         """An agent's action of the given shape; the values of ``inputs`` are told to the agent."""
@@ -86,19 +86,19 @@ class PriceGraph:
             raise GraphError(f"population {name!r}: expected at least one member, got {size}; leave an empty population out of the graph")
         return self._add(Node(name, "population", tuple(inputs), shape=(int(size), *(int(n) for n in shape))))
 
-    def function(self, name: str, function: Callable[..., Any], inputs: Sequence[str]) -> str:
+    def function(self, name: str, function: Any, inputs: Sequence[str]) -> str:
         """A JAX function of other nodes' values, given in the order of ``inputs``."""
         return self._add(Node(name, "function", tuple(inputs), function))
 
-    def loss(self, name: str, function: Callable[..., Any], inputs: Sequence[str]) -> str:
+    def loss(self, name: str, function: Any, inputs: Sequence[str]) -> str:
         """The system loss S: a JAX function with a scalar value. Exactly one a graph."""
         return self._add(Node(name, "loss", tuple(inputs), function))
 
-    def equality(self, name: str, function: Callable[..., Any], inputs: Sequence[str]) -> str:
+    def equality(self, name: str, function: Any, inputs: Sequence[str]) -> str:
         """A hard constraint g = 0 (elementwise); its multipliers are prices."""
         return self._add(Node(name, "equality", tuple(inputs), function))
 
-    def inequality(self, name: str, function: Callable[..., Any], inputs: Sequence[str]) -> str:
+    def inequality(self, name: str, function: Any, inputs: Sequence[str]) -> str:
         """A hard constraint g <= 0 (elementwise); its multipliers are prices, >= 0."""
         return self._add(Node(name, "inequality", tuple(inputs), function))
 
@@ -108,7 +108,7 @@ class PriceGraph:
         function: Callable[..., Any],
         shapes: Mapping[str, Sequence[int]],
         *,
-        data: Mapping[str, ArrayLike] | None = None,
+        data: Mapping[str, Numbers] | None = None,
     ) -> PriceGraph:
         """The graph of a plain JAX loss ``function(actions)``, or ``function(actions, data)`` where ``data`` is given.
 
@@ -232,10 +232,10 @@ class PriceGraph:
         return svg(self)
 
 
-def as_actions(values: Mapping[str, ArrayLike], shapes: Mapping[str, tuple[int, ...]], what: str = "actions") -> dict[str, FloatArray]:
+def as_actions(values: Mapping[str, Numbers], shapes: Mapping[str, tuple[int, ...]], what: str = "actions") -> dict[str, FloatArray]:
     """``values`` as float64 arrays of the agents' shapes, or one clear error."""
     unknown = sorted(set(values) - set(shapes))
     missing = sorted(set(shapes) - set(values))
     if unknown or missing:
         raise GraphError(f"{what}: expected the agents {sorted(shapes)}; unknown {unknown}, missing {missing}")
-    return {name: float64_array(np.asarray(values[name]), f"{what} of {name!r}", shape=shape) for name, shape in shapes.items()}
+    return {name: numbers(np.asarray(values[name]), f"{what} of {name!r}", shape=shape) for name, shape in shapes.items()}

@@ -7,11 +7,11 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
 
-from hurwicz._foundation import FloatArray, GraphError, NotFiniteError, float64_array, float64_scope
+from hurwicz._foundation import FloatArray, GraphError, NotFiniteError, float64_scope
 from hurwicz.prices.graph import Node, as_actions
 from hurwicz.prices.waist import Waist, find_waist
+from hurwicz.valuations.numbers import Numbers, numbers
 
 
 class Terms(NamedTuple):
@@ -53,14 +53,14 @@ class SystemLoss:
         """Where an agent's coordinates lie in the flat vector."""
         return self._slices[agent]
 
-    def flatten(self, actions: Mapping[str, ArrayLike]) -> FloatArray:
+    def flatten(self, actions: Mapping[str, Numbers]) -> FloatArray:
         """All agents' actions as one vector of length ``size``."""
         checked = as_actions(actions, self.agents)
         return np.concatenate([checked[name].ravel() for name in self.agents])
 
-    def unflatten(self, vector: ArrayLike) -> dict[str, FloatArray]:
+    def unflatten(self, vector: Numbers) -> dict[str, FloatArray]:
         """A vector of length ``size`` as actions by agent."""
-        flat = float64_array(vector, "actions", shape=(self.size,), finite=False)
+        flat = numbers(vector, "actions", shape=(self.size,), finite=False)
         return {name: flat[self._slices[name]].reshape(shape) for name, shape in self.agents.items()}
 
     # --- evaluation ---------------------------------------------------------------------------------------------------------------
@@ -119,7 +119,7 @@ class SystemLoss:
 
     def terms(
         self,
-        data: Mapping[str, ArrayLike] | None = None,
+        data: Mapping[str, Numbers] | None = None,
         multipliers: Mapping[str, FloatArray] | None = None,
         penalty: float = 1.0,
     ) -> Terms:
@@ -130,7 +130,7 @@ class SystemLoss:
         checked: dict[str, FloatArray] = {}
         for name, value in self.sources.items():
             given = value if data is None or name not in data else data[name]
-            checked[name] = float64_array(given, f"source {name!r}", shape=value.shape)
+            checked[name] = numbers(given, f"source {name!r}", shape=value.shape)
         zeros = {name: np.zeros(self.node_shapes[name]) for name in self.constraints}
         return Terms(checked, {**zeros, **(multipliers or {})}, float(penalty))
 
@@ -143,16 +143,16 @@ class SystemLoss:
         """The Hessian of S alone, shape (size, size)."""
         return np.asarray(self.call("system_hessian", flat, terms), dtype=np.float64)
 
-    def node_values(self, actions: Mapping[str, ArrayLike], data: Mapping[str, ArrayLike] | None = None) -> dict[str, FloatArray]:
+    def node_values(self, actions: Mapping[str, Numbers], data: Mapping[str, Numbers] | None = None) -> dict[str, FloatArray]:
         """The value of every node."""
         values = self.call("nodes", self.flatten(actions), self.terms(data))
         return {name: np.asarray(value, dtype=np.float64) for name, value in values.items()}
 
-    def value(self, actions: Mapping[str, ArrayLike], data: Mapping[str, ArrayLike] | None = None) -> float:
+    def value(self, actions: Mapping[str, Numbers], data: Mapping[str, Numbers] | None = None) -> float:
         """S at ``actions``, money; constraints and costs are not in it."""
         return float(self.node_values(actions, data)[self.loss_name])
 
-    def prices(self, actions: Mapping[str, ArrayLike], data: Mapping[str, ArrayLike] | None = None) -> dict[str, FloatArray]:
+    def prices(self, actions: Mapping[str, Numbers], data: Mapping[str, Numbers] | None = None) -> dict[str, FloatArray]:
         """p_i = -dS/dx_i at ``actions``, by agent, in money per unit of action.
 
         Raises:
@@ -192,7 +192,7 @@ class SystemLoss:
         return "a price is NaN or infinite though every node's value and derivative is finite: the products overflow; rescale the loss"
 
     def hessian_vector(
-        self, actions: Mapping[str, ArrayLike], direction: Mapping[str, ArrayLike], data: Mapping[str, ArrayLike] | None = None
+        self, actions: Mapping[str, Numbers], direction: Mapping[str, Numbers], data: Mapping[str, Numbers] | None = None
     ) -> dict[str, FloatArray]:
         """d²S/dx² at ``actions`` applied to ``direction``."""
         return self.unflatten(np.asarray(self.call("bend", self.flatten(actions), self.flatten(direction), self.terms(data))))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,10 +30,16 @@ class Offer:
         step: eta > 0 asks for a gradient step instead of a best response.
     """
 
-    price: Array
-    anchor: Array | None = None
-    weight: float | Array = 0.0
+    price: Any
+    anchor: Any = None
+    weight: Any = 0.0
     step: float | None = None
+
+    def __post_init__(self) -> None:
+        # Whatever came (a float, a list, an array of another library), an agent gets float64 arrays.
+        object.__setattr__(self, "price", np.asarray(self.price, dtype=np.float64))
+        if self.anchor is not None:
+            object.__setattr__(self, "anchor", np.asarray(self.anchor, dtype=np.float64))
 
 
 @runtime_checkable

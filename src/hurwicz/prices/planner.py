@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from hurwicz._foundation import (
     AgentError,
@@ -30,6 +29,7 @@ from hurwicz.prices.exchange import Exchange, Iterate, RoundLimit
 from hurwicz.prices.graph import PriceGraph, as_actions
 from hurwicz.prices.graph_loss import SystemLoss, Terms
 from hurwicz.prices.offer import Respondent, Transcript
+from hurwicz.valuations.numbers import Numbers
 
 Problem = PriceGraph | SystemLoss
 Progress = Callable[[int, float], None]
@@ -76,10 +76,11 @@ def compiled(problem: Problem) -> SystemLoss:
     )
 
 
-def default_dynamics(loss: SystemLoss) -> Dynamics:
-    """Price Newton where the loss has a narrow waist, accelerated proximal responses otherwise."""
+def default_dynamics(loss: SystemLoss, convex: bool) -> Dynamics:
+    """Price Newton where the loss has a narrow waist or is small and convex, accelerated proximal responses otherwise."""
     waist = loss.waist
-    return PriceNewton() if waist is not None and waist.dimension <= _NARROW else Accelerated()
+    narrow = waist is not None and waist.dimension <= _NARROW
+    return PriceNewton() if narrow or (convex and loss.size <= _NARROW) else Accelerated()
 
 
 @dataclass
@@ -142,8 +143,8 @@ def coordinate(
     agents: Sequence[Respondent],
     *,
     dynamics: Dynamics | None = None,
-    start: Mapping[str, ArrayLike] | None = None,
-    data: Mapping[str, ArrayLike] | None = None,
+    start: Mapping[str, Numbers] | None = None,
+    data: Mapping[str, Numbers] | None = None,
     tol: float = 1e-9,
     max_rounds: int = 10_000,
     convex: bool | None = None,
@@ -199,8 +200,8 @@ def coordinate(
     terms = loss.terms(data)
     exchange = Exchange(loss, agents, terms, max_rounds=max_rounds, on_failure=on_failure, executor=executor)
     origin = np.zeros(loss.size) if start is None else loss.flatten(as_actions(start, loss.agents, "start"))
-    chosen: Dynamics = default_dynamics(loss) if dynamics is None else dynamics
     certificate = "S convex: so the caller says" if convex else (certify_convex(loss, terms) if convex is None else None)
+    chosen: Dynamics = default_dynamics(loss, certificate is not None) if dynamics is None else dynamics
     run = _Run(exchange, chosen, tol, progress, escape_saddles, certificate if costs_convex else None)
     reached = run.multi_start(origin, starts, seed)
     return run.solution(reached, began, raise_on_failure)
@@ -345,9 +346,7 @@ def _raise(reached: _Reached, solution: Solution[Coordination]) -> None:
     raise SolverError(message, reached=solution)
 
 
-def total_loss(
-    problem: Problem, actions: Mapping[str, ArrayLike], agents: Sequence[Any], data: Mapping[str, ArrayLike] | None = None
-) -> float:
+def total_loss(problem: Problem, actions: Mapping[str, Numbers], agents: Sequence[Any], data: Mapping[str, Numbers] | None = None) -> float:
     """L(x) = S(x) + sum_i C_i(x_i), for a party that holds the declared agents; never used by the planner.
 
     Args:

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import Any, final
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from hurwicz._foundation import FloatArray, InputError, Solution, Status
 from hurwicz.prices.agents import DeclaredAgent, PopulationAgent
 from hurwicz.prices.dynamics import GradientResponse
 from hurwicz.prices.offer import Offer
 from hurwicz.prices.planner import Problem, compiled, coordinate, total_loss
+from hurwicz.valuations.numbers import Numbers
 
 MarginalEffort = float | Callable[[int], float]
 
@@ -129,7 +129,7 @@ def satisfice(
     marginal_effort: MarginalEffort | Mapping[str, MarginalEffort],
     *,
     step: float,
-    start: Mapping[str, ArrayLike] | None = None,
+    start: Mapping[str, Numbers] | None = None,
     max_steps: int = 100_000,
 ) -> Solution[Satisficed]:
     """Gradient response of agents for whom every step has a cost, and what their early stop costs the system.

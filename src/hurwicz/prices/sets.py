@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 
-from hurwicz._foundation import FloatArray, InputError, float64_array
+from hurwicz._foundation import FloatArray, InputError, float64_scope
 from hurwicz.valuations.family import AnyArray, namespace
+from hurwicz.valuations.numbers import Numbers, numbers
 
 
 class ActionSet(abc.ABC):
@@ -25,7 +25,7 @@ class ActionSet(abc.ABC):
         """(lower, upper) where the set is a product of intervals, else ``None``."""
         return None
 
-    def contains(self, x: ArrayLike, atol: float = 1e-9) -> bool:
+    def contains(self, x: Numbers, atol: float = 1e-9) -> bool:
         """True where ``x`` is within ``atol`` of the set.
 
         Example:
@@ -49,8 +49,8 @@ class Box(ActionSet):
     upper: Any = np.inf
 
     def __post_init__(self) -> None:
-        lower = float64_array(self.lower, "Box: lower", finite=False)
-        upper = float64_array(self.upper, "Box: upper", finite=False)
+        lower = numbers(self.lower, "Box: lower", finite=False)
+        upper = numbers(self.upper, "Box: upper", finite=False)
         if np.any(np.isnan(lower)) or np.any(np.isnan(upper)):
             raise InputError("Box: expected numbers or infinities as bounds, got NaN")
         try:
@@ -129,7 +129,7 @@ class Ball(ActionSet):
     def __post_init__(self) -> None:
         if not (np.isfinite(self.radius) and self.radius > 0):
             raise InputError(f"Ball: expected a positive finite radius, got {self.radius!r}")
-        object.__setattr__(self, "centre", float64_array(self.centre, "Ball: centre"))
+        object.__setattr__(self, "centre", numbers(self.centre, "Ball: centre"))
 
     def project(self, x: AnyArray) -> AnyArray:
         """Formula: centre + (x - centre) min(1, radius / |x - centre|)."""
@@ -155,5 +155,8 @@ class Projection(ActionSet):
     function: Callable[[AnyArray], AnyArray]
 
     def project(self, x: AnyArray) -> AnyArray:
-        """``function(x)``."""
-        return self.function(x)
+        """``function(x)``, in float64."""
+        if namespace(x) is not np:
+            return self.function(x)
+        with float64_scope():
+            return np.asarray(self.function(x), dtype=np.float64)

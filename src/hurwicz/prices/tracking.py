@@ -6,14 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 
-from hurwicz._foundation import FloatArray, GraphError, Solution, float64_array
+from hurwicz._foundation import FloatArray, GraphError, Solution
 from hurwicz.prices.dynamics import Dynamics
 from hurwicz.prices.graph import PriceGraph
 from hurwicz.prices.graph_loss import SystemLoss
 from hurwicz.prices.offer import Offer, Respondent
 from hurwicz.prices.planner import Coordination, Problem, compiled, coordinate
+from hurwicz.valuations.numbers import Numbers, numbers
 
 
 class _Absent:
@@ -69,7 +69,7 @@ class Tracker:
         self._loss = compiled(problem if isinstance(problem, PriceGraph | SystemLoss) else problem(tuple(self._agents)))
         self._dynamics = dynamics
         self._settings = settings
-        self._data: dict[str, ArrayLike] = {}
+        self._data: dict[str, Numbers] = {}
         self._actions: dict[str, FloatArray] = {}
         self._held: dict[str, FloatArray] = {}
 
@@ -78,18 +78,18 @@ class Tracker:
         """Names of the agents that are there."""
         return tuple(self._agents)
 
-    def update(self, data: Mapping[str, ArrayLike]) -> None:
+    def update(self, data: Mapping[str, Numbers]) -> None:
         """Replace data of sources from the next run on; nothing is compiled again."""
         self._loss.terms({**self._data, **data})
         self._data.update(data)
 
-    def leave(self, name: str, action: ArrayLike = 0.0) -> None:
+    def leave(self, name: str, action: Numbers = 0.0) -> None:
         """The agent is gone; its node stays, held at ``action`` (its opt-out), or goes with it where the graph is built from names."""
         if name not in self._agents:
             raise GraphError(f"leave: no agent {name!r} is here; there are {sorted(self._agents)}")
         shape = tuple(self._agents.pop(name).shape)
         self._actions.pop(name, None)
-        self._held[name] = np.broadcast_to(float64_array(action, f"action of {name!r}"), shape).copy()
+        self._held[name] = np.broadcast_to(numbers(action, f"action of {name!r}"), shape).copy()
         self._rebuild()
 
     def enter(self, agent: Respondent) -> None:

@@ -53,7 +53,7 @@ class CostFamily(abc.ABC):
         """Raise ``InputError`` where ``theta`` cannot be a type of this family; ``owner`` is named in the message."""
 
     def interval_response(
-        self, price: FloatArray, weight: FloatArray, anchor: FloatArray, theta: FloatArray, lower: FloatArray, upper: FloatArray
+        self, price: AnyArray, weight: AnyArray, anchor: AnyArray, theta: AnyArray, lower: AnyArray, upper: AnyArray
     ) -> FloatArray | None:
         """Formula: argmin over [lower, upper] of c(x; theta) - price x + weight/2 (x - anchor)², elementwise; ``None``: no closed form."""
         del price, weight, anchor, theta, lower, upper

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hurwicz._foundation import FloatArray, InputError, float64_array
+from hurwicz._foundation import FloatArray, InputError
 from hurwicz.valuations.family import AnyArray, CostFamily, namespace
+from hurwicz.valuations.numbers import numbers
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class PiecewiseLinear(CostFamily):
     breakpoints: tuple[float, ...]
 
     def __post_init__(self) -> None:
-        points = float64_array(self.breakpoints, "PiecewiseLinear: breakpoints", shape=(None,))
+        points = numbers(self.breakpoints, "PiecewiseLinear: breakpoints", shape=(None,))
         if points.size < 2 or np.any(np.diff(points) <= 0):
             raise InputError(f"PiecewiseLinear: expected at least two increasing breakpoints, got {self.breakpoints!r}")
         object.__setattr__(self, "breakpoints", tuple(float(point) for point in points))
@@ -56,7 +57,7 @@ class PiecewiseLinear(CostFamily):
 
     def check(self, theta: AnyArray, owner: str) -> None:
         """K finite, non-decreasing slopes."""
-        values = float64_array(theta, f"{owner}: slopes")
+        values = numbers(theta, f"{owner}: slopes")
         pieces = len(self.breakpoints) - 1
         if values.ndim < 1 or values.shape[-1] != pieces:
             raise InputError(f"{owner}: expected {pieces} slopes on the last axis, one a piece, got shape {values.shape}")
@@ -69,7 +70,7 @@ class PiecewiseLinear(CostFamily):
         return theta
 
     def interval_response(
-        self, price: FloatArray, weight: FloatArray, anchor: FloatArray, theta: FloatArray, lower: FloatArray, upper: FloatArray
+        self, price: AnyArray, weight: AnyArray, anchor: AnyArray, theta: AnyArray, lower: AnyArray, upper: AnyArray
     ) -> FloatArray:
         """The best of the pieces' own best points: on piece k, anchor + (price - slope_k) / weight, clipped to the piece."""
         low, high = self._ends(np)
@@ -89,11 +90,9 @@ class PiecewiseLinear(CostFamily):
         return xp.asarray((points[0], *points[1:-1])), xp.asarray((*points[1:-1], np.inf))
 
 
-def _linear_response(
-    price: FloatArray, weight: FloatArray, anchor: FloatArray, slope: FloatArray, lower: FloatArray, upper: FloatArray
-) -> FloatArray:
+def _linear_response(price: AnyArray, weight: AnyArray, anchor: AnyArray, slope: AnyArray, lower: AnyArray, upper: AnyArray) -> FloatArray:
     """Formula: argmin over [lower, upper] of slope x - price x + weight/2 (x - anchor)²."""
     push = price - slope
     with np.errstate(divide="ignore", invalid="ignore"):
         inside = np.where(weight > 0, anchor + push / weight, np.where(push > 0, np.inf, np.where(push < 0, -np.inf, anchor)))
-    return np.clip(inside, lower, upper)
+    return np.asarray(np.clip(inside, lower, upper))

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hurwicz._foundation import FloatArray, InputError, float64_array
+from hurwicz._foundation import FloatArray, InputError
 from hurwicz.valuations.family import AnyArray, CostFamily, namespace
+from hurwicz.valuations.numbers import numbers
 
 
 @dataclass(frozen=True)
@@ -43,12 +44,12 @@ class Quadratic(CostFamily):
 
     def check(self, theta: AnyArray, owner: str) -> None:
         """Finite, theta >= 0."""
-        values = float64_array(theta, f"{owner}: type")
+        values = numbers(theta, f"{owner}: type")
         if np.any(values < 0):
             raise InputError(f"{owner}: a quadratic cost needs theta >= 0, got {values.min():g}; a negative one is not convex")
 
     def interval_response(
-        self, price: FloatArray, weight: FloatArray, anchor: FloatArray, theta: FloatArray, lower: FloatArray, upper: FloatArray
+        self, price: AnyArray, weight: AnyArray, anchor: AnyArray, theta: AnyArray, lower: AnyArray, upper: AnyArray
     ) -> FloatArray:
         """(2 theta centre + price - linear + weight anchor) / (2 theta + weight), clipped; an end where that is 0/0."""
         slope = 2.0 * theta + weight
@@ -58,7 +59,7 @@ class Quadratic(CostFamily):
             inside = push / slope
         # No curvature at all: the answer is an end, and any point when the push is nil; the anchor is then as good as another.
         inside = np.where(slope > 0, inside, np.where(push > 0, np.inf, np.where(push < 0, -np.inf, anchor)))
-        return np.clip(inside, lower, upper)
+        return np.asarray(np.clip(inside, lower, upper))
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ class ZeroCost(Quadratic):
         return 0.0 * x * (0.0 * theta + 1.0)
 
     def interval_response(
-        self, price: FloatArray, weight: FloatArray, anchor: FloatArray, theta: FloatArray, lower: FloatArray, upper: FloatArray
+        self, price: AnyArray, weight: AnyArray, anchor: AnyArray, theta: AnyArray, lower: AnyArray, upper: AnyArray
     ) -> FloatArray:
         """Formula: anchor + price / weight, clipped; an end where the weight is 0."""
         return super().interval_response(price, weight, anchor, 0.0 * theta, lower, upper)
@@ -121,19 +122,19 @@ class Power(CostFamily):
 
     def check(self, theta: AnyArray, owner: str) -> None:
         """Finite, theta >= 0."""
-        values = float64_array(theta, f"{owner}: type")
+        values = numbers(theta, f"{owner}: type")
         if np.any(values < 0):
             raise InputError(f"{owner}: a power cost needs theta >= 0, got {values.min():g}; a negative one is not convex")
 
     def interval_response(
-        self, price: FloatArray, weight: FloatArray, anchor: FloatArray, theta: FloatArray, lower: FloatArray, upper: FloatArray
+        self, price: AnyArray, weight: AnyArray, anchor: AnyArray, theta: AnyArray, lower: AnyArray, upper: AnyArray
     ) -> FloatArray | None:
         """sign(p) (|p| / (theta exponent))^(1 / (exponent - 1)), clipped, for a linear price; else no closed form."""
         del anchor
         if np.any(weight != 0) or np.any(theta == 0):
             return None
         size = (np.abs(price) / (theta * self.exponent)) ** (1.0 / (self.exponent - 1.0))
-        return np.clip(np.sign(price) * size, lower, upper)
+        return np.asarray(np.clip(np.sign(price) * size, lower, upper))
 
 
 @dataclass(frozen=True)
@@ -159,7 +160,7 @@ class Polynomial(CostFamily):
 
     def check(self, theta: AnyArray, owner: str) -> None:
         """Finite, at least one coefficient."""
-        values = float64_array(theta, f"{owner}: polynomial coefficients")
+        values = numbers(theta, f"{owner}: polynomial coefficients")
         if values.ndim < 1 or values.shape[-1] == 0:
             raise InputError(f"{owner}: a polynomial cost needs its coefficients (c0, c1, ...) on the last axis, got shape {values.shape}")
 
@@ -169,7 +170,7 @@ class Polynomial(CostFamily):
         return theta
 
     def interval_response(
-        self, price: FloatArray, weight: FloatArray, anchor: FloatArray, theta: FloatArray, lower: FloatArray, upper: FloatArray
+        self, price: AnyArray, weight: AnyArray, anchor: AnyArray, theta: AnyArray, lower: AnyArray, upper: AnyArray
     ) -> FloatArray | None:
         """Closed form up to degree 2."""
         if theta.shape[-1] > 3:

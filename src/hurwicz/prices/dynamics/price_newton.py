@@ -16,29 +16,34 @@ from typing import Any
 import numpy as np
 
 from hurwicz._foundation import FloatArray
+from hurwicz.prices.constraints import update_multipliers
 from hurwicz.prices.dynamics.first_order import Accelerated
 from hurwicz.prices.dynamics.protocol import Rule, relative, steepest_curvature
 from hurwicz.prices.exchange import Exchange, Iterate
 
 _WIDEST_BLOCK = 16
+_KEPT = 8
+_PATIENCE = 6
 
 
 @dataclass
 class Revealed:
-    """What the answers so far say of the agents: x(g) ≈ x + M (g - g_last), M block diagonal and symmetric.
+    """What the answers so far say of the agents: each is a point x and the marginal cost g at it.
 
-    One block a member of a population or an agent; each is corrected by the symmetric rank-one update, which for a scalar
-    action is the secant through its last two answers.
+    A scalar action's answers lie on a monotone curve x(g): near g it is the secant through the two nearest of the last eight
+    answers, kept between their neighbours. A vector's are modelled by x + M (g - g_last), M corrected by the symmetric
+    rank-one update and kept without negative eigenvalues.
     """
 
     blocks: list[tuple[slice, int, int]]
-    x: FloatArray
-    marginal: FloatArray
+    xs: list[FloatArray]
+    marginals: list[FloatArray]
     slopes: list[FloatArray]
+    guess: float
     largest: float
 
     @classmethod
-    def first(cls, exchange: Exchange, x: FloatArray, marginal: FloatArray, slope: float, largest: float) -> Revealed:
+    def first(cls, exchange: Exchange, x: FloatArray, marginal: FloatArray, guess: float) -> Revealed:
         """One answer, and a slope that is a guess."""
         blocks = []
         for name, shape in exchange.loss.agents.items():
@@ -47,25 +52,20 @@ class Revealed:
             members = shape[0] if name in exchange.loss.populations else 1
             width = count // members
             blocks.append((where, members, width) if width <= _WIDEST_BLOCK else (where, count, 1))
-        slopes = [slope * np.broadcast_to(np.eye(width), (members, width, width)).copy() for _, members, width in blocks]
-        return cls(blocks, x, marginal, slopes, largest)
+        slopes = [guess * np.broadcast_to(np.eye(width), (members, width, width)).copy() for _, members, width in blocks]
+        return cls(blocks, [x], [marginal], slopes, guess, 1e6 * guess)
 
     def learn(self, x: FloatArray, marginal: FloatArray) -> Revealed:
         """The model after another answer."""
         slopes = []
         for (where, members, width), slope in zip(self.blocks, self.slopes, strict=True):
-            dx = (x[where] - self.x[where]).reshape(members, width)
-            dg = (marginal[where] - self.marginal[where]).reshape(members, width)
-            slopes.append(self._corrected(slope, dx, dg))
-        return Revealed(self.blocks, x, marginal, slopes, self.largest)
+            dx = (x[where] - self.xs[-1][where]).reshape(members, width)
+            dg = (marginal[where] - self.marginals[-1][where]).reshape(members, width)
+            slopes.append(slope if width == 1 else self._corrected(slope, dx, dg))
+        xs, marginals = [*self.xs, x][-_KEPT:], [*self.marginals, marginal][-_KEPT:]
+        return Revealed(self.blocks, xs, marginals, slopes, self.guess, self.largest)
 
     def _corrected(self, slope: FloatArray, dx: FloatArray, dg: FloatArray) -> FloatArray:
-        tiny_x = np.linalg.norm(dx, axis=1) <= 1e-13 * (1.0 + np.max(np.abs(dx), initial=0.0))
-        tiny_g = np.linalg.norm(dg, axis=1) <= 1e-14 * (1.0 + np.max(np.abs(dg), initial=0.0))
-        if slope.shape[1] == 1:
-            with np.errstate(divide="ignore", invalid="ignore"):
-                secant = np.where(tiny_g[:, None], self.largest, np.clip(dx / dg, 0.0, self.largest))
-            return np.where((tiny_x & tiny_g)[:, None, None], slope, secant[:, :, None])
         gap = dx - np.einsum("mij,mj->mi", slope, dg)
         along = np.einsum("mi,mi->m", gap, dg)
         safe = np.abs(along) > 1e-9 * np.linalg.norm(gap, axis=1) * np.linalg.norm(dg, axis=1)
@@ -74,19 +74,53 @@ class Revealed:
         # Convex costs answer monotonely: M has no negative eigenvalue.
         return np.asarray(np.einsum("mij,mj,mkj->mik", vectors, np.clip(values, 0.0, self.largest), vectors))
 
-    def times(self, vector: FloatArray) -> FloatArray:
-        """M times a flat vector (or the rows of a matrix)."""
-        out = np.empty_like(vector)
+    def foresee(self, marginal: FloatArray) -> tuple[FloatArray, list[FloatArray]]:
+        """(x at marginal costs ``marginal``, slopes dx/dg there by block)."""
+        x = np.empty_like(marginal)
+        slopes = []
         for (where, members, width), slope in zip(self.blocks, self.slopes, strict=True):
+            if width > 1:
+                away = (marginal[where] - self.marginals[-1][where]).reshape(members, width)
+                x[where] = self.xs[-1][where] + np.einsum("mij,mj->mi", slope, away).ravel()
+                slopes.append(slope)
+            else:
+                x[where], rise = self._on_curve(where, marginal[where])
+                slopes.append(rise[:, None, None])
+        return x, slopes
+
+    def _on_curve(self, where: slice, g: FloatArray) -> tuple[FloatArray, FloatArray]:
+        xs = np.stack([x[where] for x in self.xs])
+        gs = np.stack([marginal[where] for marginal in self.marginals])
+        far = np.abs(gs - g)
+        columns = np.arange(g.size)
+        nearest = np.argmin(far, axis=0)
+        x0, g0 = xs[nearest, columns], gs[nearest, columns]
+        tiny_g = 1e-13 * (1.0 + np.abs(g0))
+        other = (np.abs(gs - g0) > tiny_g) | (np.abs(xs - x0) > 1e-13 * (1.0 + np.abs(x0)))
+        second = np.argmin(np.where(other, far, np.inf), axis=0)
+        dx, dg = xs[second, columns] - x0, gs[second, columns] - g0
+        with np.errstate(divide="ignore", invalid="ignore"):
+            rise = np.where(np.abs(dg) > tiny_g, np.clip(dx / dg, 0.0, self.largest), self.largest)
+        rise = np.where(other[second, columns], rise, self.guess)
+        x = x0 + rise * (g - g0)
+        low = np.max(np.where(gs < g - tiny_g, xs, -np.inf), axis=0)
+        high = np.min(np.where(gs > g + tiny_g, xs, np.inf), axis=0)
+        return np.clip(x, low, np.maximum(low, high)), rise
+
+    def times(self, slopes: list[FloatArray], vector: FloatArray) -> FloatArray:
+        """The block diagonal ``slopes`` times a flat vector, or times the rows of a matrix."""
+        out = np.empty_like(vector)
+        for (where, members, width), slope in zip(self.blocks, slopes, strict=True):
             part = vector[..., where]
             shaped = part.reshape(*part.shape[:-1], members, width)
             out[..., where] = np.einsum("mij,...mj->...mi", slope, shaped).reshape(part.shape)
         return out
 
-    def stiffness(self) -> FloatArray:
-        """1 / diagonal of M, flat."""
-        flat = np.concatenate([np.einsum("mii->mi", slope).ravel() for slope in self.slopes])
-        return np.asarray(1.0 / np.maximum(flat, 1e-300))
+
+def stiffness(slopes: list[FloatArray]) -> FloatArray:
+    """1 / diagonal of the slopes, flat."""
+    flat = np.concatenate([np.einsum("mii->mi", slope).ravel() for slope in slopes])
+    return np.asarray(1.0 / np.maximum(flat, 1e-300))
 
 
 @dataclass(frozen=True)
@@ -106,7 +140,7 @@ class PriceNewton(Rule):
         weight = steep / max(_coupling(exchange), 1.0)
         price = exchange.price(start)
         x = exchange.ask(price, anchor=start, weight=weight)
-        model = Revealed.first(exchange, x, price + weight * (start - x), 1.0 / weight, 1e6 / weight)
+        model = Revealed.first(exchange, x, price + weight * (start - x), 1.0 / weight)
         memory = {"model": model, "steep": steep, "least": 1e-3 * weight, "best": np.inf, "stalled": 0, "rescue": 4}
         return Iterate(x, relative(x - start, start), memory)
 
@@ -114,18 +148,31 @@ class PriceNewton(Rule):
         """Solve the model, offer its prices around its actions, learn from the answers."""
         memory: dict[str, Any] = dict(iterate.memory)
         model: Revealed = memory["model"]
-        if memory["stalled"] >= 3:
+        if memory["stalled"] >= _PATIENCE:
             return self._rescue(exchange, iterate, memory)
-        foreseen = _solve_model(exchange, model)
+        foreseen, slopes = _solve_model(exchange, model)
+        if exchange.loss.constraints:
+            foreseen, slopes = self._feasible(exchange, model, foreseen)
         price = exchange.price(foreseen)
         # A weak pull is enough for smooth costs; it bounds the answers of agents whose costs are flat.
-        weight = np.clip(0.1 * model.stiffness(), memory["least"], memory["steep"])
+        weight = np.clip(0.1 * stiffness(slopes), memory["least"], memory["steep"])
         x = exchange.ask(price, anchor=foreseen, weight=weight)
         residual = relative(x - foreseen, x)
         memory["model"] = model.learn(x, price + weight * (foreseen - x))
         memory["stalled"] = 0 if residual < 0.5 * memory["best"] else memory["stalled"] + 1
         memory["best"] = min(memory["best"], residual)
         return Iterate(x, residual, memory)
+
+    @staticmethod
+    def _feasible(exchange: Exchange, model: Revealed, foreseen: FloatArray) -> tuple[FloatArray, list[FloatArray]]:
+        """The method of multipliers on the model alone: no round is spent on it."""
+        slopes: list[FloatArray] = []
+        for _ in range(30):
+            gap = update_multipliers(exchange, foreseen)
+            foreseen, slopes = _solve_model(exchange, model)
+            if gap <= 1e-12 * (1.0 + float(np.max(np.abs(foreseen), initial=0.0))):
+                break
+        return foreseen, slopes
 
     def _rescue(self, exchange: Exchange, iterate: Iterate, memory: dict[str, Any]) -> Iterate:
         inner = self._fallback.init(exchange, iterate.x)
@@ -145,42 +192,41 @@ def _coupling(exchange: Exchange) -> float:
     return 1.0 if waist is None else float(np.max((np.abs(waist.matrix) > 0).sum(axis=1), initial=1))
 
 
-def _solve_model(exchange: Exchange, model: Revealed) -> FloatArray:
-    """Formula: x + M (Aᵀ q - g) with q = -grad f at the aggregate that it gives."""
+def _solve_model(exchange: Exchange, model: Revealed) -> tuple[FloatArray, list[FloatArray]]:
+    """The actions that the model foresees at q = -grad f(y), y the aggregate that they give; and the slopes there."""
     waist = exchange.loss.waist
     if waist is None:
-        matrix, offset = np.eye(model.x.size), np.zeros(model.x.size)
+        matrix, offset = np.eye(model.xs[-1].size), np.zeros(model.xs[-1].size)
     else:
         matrix, offset = waist.at(exchange.terms)
-    spread = model.times(matrix)
-    response = spread @ matrix.T
-    level = matrix @ (model.x - model.times(model.marginal)) + offset
 
     def slope(y: FloatArray) -> FloatArray:
         return -exchange.price(y) if waist is None else waist.gradient(y, exchange.terms)
 
-    def miss(y: FloatArray) -> FloatArray:
-        return y - level + response @ slope(y)
+    def miss(y: FloatArray) -> tuple[FloatArray, FloatArray, list[FloatArray]]:
+        x, slopes = model.foresee(-matrix.T @ slope(y))
+        return y - matrix @ x - offset, x, slopes
 
-    y = matrix @ model.x + offset
-    gap = miss(y)
+    y = matrix @ model.xs[-1] + offset
+    gap, x, slopes = miss(y)
     for _ in range(50):
         size = float(np.linalg.norm(gap))
         if size <= 1e-14 * (1.0 + float(np.linalg.norm(y))):
             break
         bend = np.asarray(exchange.loss.call("hessian", y, exchange.terms)) if waist is None else waist.hessian(y, exchange.terms)
+        jacobian = np.eye(y.size) + model.times(slopes, matrix) @ matrix.T @ bend
         try:
-            move = np.linalg.solve(np.eye(y.size) + response @ bend, gap)
+            move = np.linalg.solve(jacobian, gap)
         except np.linalg.LinAlgError:
-            move = np.linalg.lstsq(np.eye(y.size) + response @ bend, gap, rcond=None)[0]
+            move = np.linalg.lstsq(jacobian, gap, rcond=None)[0]
         length = 1.0
-        while length > 1e-6:
+        while length > 1e-4:
             trial = y - length * move
-            after = miss(trial)
-            if np.all(np.isfinite(after)) and np.linalg.norm(after) < (1.0 - 1e-4 * length) * size:
+            found = miss(trial)
+            if np.all(np.isfinite(found[0])) and np.linalg.norm(found[0]) < (1.0 - 1e-4 * length) * size:
                 break
             length *= 0.5
         else:
             break
-        y, gap = trial, after
-    return np.asarray(model.x + model.times(matrix.T @ -slope(y) - model.marginal))
+        y, (gap, x, slopes) = trial, found
+    return x, slopes

@@ -79,7 +79,8 @@ class Broyden(Rule):
         _, beside = self._miss(exchange, y + nudge)
         rate = float((beside - gap) @ nudge) / max(float(nudge @ nudge), 1e-300)
         inverse = np.eye(y.size) / (rate if abs(rate) > 1e-12 else 1.0)
-        return Iterate(x, relative(gap, y), {"y": y, "gap": gap, "inverse": inverse})
+        short = 1.0 / max(abs(rate), 1e-12)
+        return Iterate(x, relative(gap, y), {"y": y, "gap": gap, "inverse": inverse, "low": -np.inf, "high": np.inf, "short": short})
 
     @staticmethod
     def _aggregate(exchange: Exchange, x: FloatArray) -> FloatArray:
@@ -97,16 +98,28 @@ class Broyden(Rule):
 
     def step(self, exchange: Exchange, iterate: Iterate) -> Iterate:
         """One linear price to everyone (more where the step must be shortened)."""
-        y, gap, inverse = iterate.memory["y"], iterate.memory["gap"], iterate.memory["inverse"]
+        memory = dict(iterate.memory)
+        y, gap, inverse = memory["y"], memory["gap"], memory["inverse"]
+        if y.size == 1:
+            # Responses fall with the aggregate, so the sign of the gap tells on which side of y the answer lies.
+            memory["low" if gap[0] > 0 else "high"] = float(y[0])
         move = -inverse @ gap
         for _ in range(6):
+            if y.size == 1 and not memory["low"] < float((y + move)[0]) < memory["high"]:
+                middle = 0.5 * (memory["low"] + memory["high"])
+                move = np.array([middle]) - y if np.isfinite(middle) else 2.0 * np.sign(gap) * np.abs(move)
             x, after = self._miss(exchange, y + move)
             change = after - gap
             reach = inverse @ change
             scale = float(move @ reach)
             if abs(scale) > 1e-300:
                 inverse = inverse + np.outer(move - reach, move @ inverse) / scale
-            if np.linalg.norm(after) <= 2.0 * np.linalg.norm(gap):
+            if y.size == 1 or np.linalg.norm(after) <= 2.0 * np.linalg.norm(gap):
                 break
             move = 0.5 * move
-        return Iterate(x, relative(after, y), {"y": y + move, "gap": after, "inverse": inverse})
+        else:
+            # The Jacobian misleads: forget it for a short step along the gap, shorter every time.
+            memory["short"] *= 0.5
+            inverse = -memory["short"] * np.eye(y.size)
+        memory.update(y=y + move, gap=after, inverse=inverse)
+        return Iterate(x, relative(after, y), memory)

@@ -36,7 +36,7 @@ class SharingADMM(Rule):
         mean = matrix @ start / count
         bend = self._bend(exchange, count * mean + offset)
         penalty = self.penalty or max(float(np.max(np.abs(np.linalg.eigvalsh(bend)))), 1e-9)
-        memory = {"matrix": matrix, "offset": offset, "count": count, "z": mean, "u": np.zeros_like(mean), "penalty": penalty}
+        memory = {"matrix": matrix, "offset": offset, "count": count, "z": mean, "u": np.zeros_like(mean), "penalty": penalty, "turns": 0}
         return Iterate(start, memory=memory)
 
     @staticmethod
@@ -61,7 +61,13 @@ class SharingADMM(Rule):
         mean = matrix @ moved / count
         centre = mean + u
         copy = self._prox(exchange, centre, offset, count, penalty, z)
-        memory.update(z=copy, u=u + mean - copy)
+        dual = u + mean - copy
+        primal, drift = float(np.linalg.norm(mean - copy)), float(np.linalg.norm(copy - z))
+        if self.penalty is None and memory["turns"] < 200 and memory["turns"] % 5 == 4:
+            # Residual balancing (Boyd et al. 2011, section 3.4.1); it stops, so that convergence is that of a fixed penalty.
+            factor = 2.0 if primal > 10.0 * drift else 0.5 if drift > 10.0 * primal else 1.0
+            penalty, dual = penalty * factor, dual / factor
+        memory.update(z=copy, u=dual, penalty=penalty, turns=memory["turns"] + 1)
         residual = max(relative(moved - x, x), relative(count * (mean - copy), count * mean))
         return Iterate(moved, residual, memory)
 
