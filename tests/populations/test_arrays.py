@@ -123,3 +123,23 @@ def test_bad_populations_are_refused_with_the_place(fields: dict, error: type, w
 def test_bad_actions_are_refused() -> None:
     with pytest.raises(ShapeError, match="contiguous"):
         ArrayPopulation(np.ones(4)).gradient_step(np.ones(8)[::2], 1.0, 0.1)
+
+
+def test_kernels_compile_where_nothing_can_be_cached(monkeypatch: pytest.MonkeyPatch) -> None:
+    from numba.core import caching
+
+    from hurwicz.prices.populations.jit_kernels import kernel
+
+    monkeypatch.setattr(caching.CacheImpl, "_locator_classes", [])  # a read-only installation, and no home folder
+    assert kernel(lambda x: x + 1.0)(1.0) == 2.0
+
+
+def test_threads_of_others_are_left_alone() -> None:
+    import numba
+
+    before = numba.get_num_threads()
+    agents = ArrayPopulation(np.ones(200_000), workers=2)
+    agents.aggregate_response(1.0)
+    assert numba.get_num_threads() == before
+    agents.workers.close()
+    assert agents.aggregate_response(1.0) == (100_000.0, 100_000.0)
