@@ -142,12 +142,12 @@ class Uniform:
     def pdf(self, values: FloatArray) -> FloatArray:
         """Density on an interval."""
         low, high = self._ends()
-        return np.where((values >= low) & (values <= high), 1.0 / (high - low), 0.0)
+        return np.asarray(np.where((values >= low) & (values <= high), 1.0 / (high - low), 0.0))
 
     def cdf(self, values: FloatArray) -> FloatArray:
         """Distribution function on an interval."""
         low, high = self._ends()
-        return np.clip((values - low) / (high - low), 0.0, 1.0)
+        return np.asarray(np.clip((values - low) / (high - low), 0.0, 1.0))
 
     def _ends(self) -> tuple[float, float]:
         if isinstance(self.space, Box):

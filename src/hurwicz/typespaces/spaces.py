@@ -89,12 +89,12 @@ class Finite:
         return given.shape == self.values.shape[1:] and any(bool(np.all(given == v)) for v in self.values)
 
     def clip(self, values: NDArray[Any]) -> NDArray[Any]:
-        """The nearest type to each value (numbers only; other types are returned as they are)."""
+        """The nearest type to each value by its largest component (numbers only; other types are returned as they are)."""
         if self.values.dtype == object:
             return values
         given = np.asarray(values, dtype=np.float64)
         flat = self.values.reshape(len(self.values), -1)
-        gaps = ((given.reshape(len(given), 1, -1) - flat[None]) ** 2).sum(axis=2)
+        gaps = np.abs(given.reshape(len(given), 1, -1) - flat[None]).max(axis=2)
         nearest: NDArray[Any] = self.values[np.argmin(gaps, axis=1)]
         return nearest
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -104,7 +104,7 @@ class Clarke:
         Claim("planner_IR", False, "agents are complements", ""),
     )
 
-    def __init__(self, route: Literal["prices", "resolve"] = "resolve", *, order: int = 8, tolerance: float = 1e-11) -> None:
+    def __init__(self, route: str = "resolve", *, order: int = 8, tolerance: float = 1e-11) -> None:
         if route not in ("prices", "resolve"):
             raise InputError(f"Clarke: expected route 'prices' or 'resolve', got {route!r}")
         if order < 1:

@@ -20,7 +20,7 @@ class PathIntegral:
 
     Attributes:
         value: the integral of price · dx.
-        error: estimate of its error: the difference to the rule of half the nodes, summed over the pieces.
+        error: estimate of its error: the difference to the rule of one node less, summed over the pieces.
         evaluations: how often the price was asked for.
     """
 
@@ -49,7 +49,7 @@ def path_integral(
         start: where the path begins (the opt-out action).
         stop: where it ends.
         breakpoints: places in (0, 1) along the path where the price has kinks; others are found by halving, at a cost.
-        order: nodes a piece, at least 2; compared with order // 2 nodes for the error.
+        order: nodes a piece, at least 3; compared with one node less for the error.
         tolerance: error wanted, relative to max(1, ∫ |p · dx|).
         limit: most pieces.
 
@@ -57,7 +57,7 @@ def path_integral(
         The integral, its error estimate, and the number of price evaluations.
 
     Raises:
-        InputError: order below 2 or a breakpoint outside [0, 1].
+        InputError: order below 3 or a breakpoint outside [0, 1].
         ShapeError: a price of another shape than the action.
         NotFiniteError: a price that is NaN or infinite.
         NotConvergedError: still above the tolerance with ``limit`` pieces.
@@ -68,13 +68,13 @@ def path_integral(
     """
     a = np.asarray(float64_array(start, "start"))
     b = float64_array(stop, "stop", shape=a.shape)
-    if order < 2:
-        raise InputError(f"path_integral: expected order >= 2 (an error estimate needs two rules), got {order}")
+    if order < 3:
+        raise InputError(f"path_integral: expected order >= 3 (the error estimate compares it with one node less), got {order}")
     cuts = sorted({0.0, 1.0, *(float(s) for s in breakpoints)})
     if cuts[0] < 0.0 or cuts[-1] > 1.0:
         raise InputError(f"path_integral: expected breakpoints in [0, 1] along the path, got {list(breakpoints)}")
     direction = b - a
-    fine, coarse = np.polynomial.legendre.leggauss(order), np.polynomial.legendre.leggauss(max(1, order // 2))
+    fine, coarse = np.polynomial.legendre.leggauss(order), np.polynomial.legendre.leggauss(order - 1)
     evaluations = 0
 
     def slope(s: float) -> float:
