@@ -23,7 +23,9 @@ def satisficing_time(rho: float, *, start: float = 10.0, weight: float = 0.1, st
     """
     q = 1.0 - 2.0 * step * (1.0 + weight)
     first = (2.0 * (1.0 - q) + weight * (1.0 - q**2)) * start**2
-    return 0 if first <= rho else math.ceil(math.log(first / rho) / (-2.0 * math.log(q)))
+    if first <= rho:
+        return 0
+    return 1 if q == 0.0 else math.ceil(math.log(first / rho) / (-2.0 * math.log(abs(q))))
 
 
 def c11(context: Context) -> tuple[Sequence[Claim], Sequence[Plot]]:  # noqa: ARG001

@@ -53,8 +53,7 @@ class RippledLoss:
     def value(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
         """L at points x (..., 2)."""
         ripple = self.amplitude * np.sin(self.frequency * x[..., 1])
-        result: NDArray[np.float64] = np.square(x.sum(axis=-1) - self.target) + self.weight * np.square(x).sum(axis=-1) + ripple
-        return result
+        return np.asarray(np.square(x.sum(axis=-1) - self.target) + self.weight * np.square(x).sum(axis=-1) + ripple)
 
     def gradient(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
         """Gradient of L at points x (..., 2)."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -20,8 +20,8 @@ class Line:
     """One curve: its label, its points, and a matplotlib style."""
 
     label: str
-    x: ArrayLike
-    y: ArrayLike
+    x: Sequence[float | int] | NDArray[Any]
+    y: Sequence[float | int] | NDArray[Any]
     style: str = "-"
 
 

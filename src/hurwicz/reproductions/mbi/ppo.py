@@ -36,6 +36,10 @@ class PPOSettings:
         log_std_end: the standard deviation is brought down to this after ``horizon`` samples (``None``: left to PPO).
         horizon: samples over which both schedules run; constant afterwards.
         clip: PPO's clipping range.
+        network: hidden layers of the policy; none by default: the observation is constant, so that a bias is all that there is to learn.
+        value_weight: weight of the value function's loss; 0 by default, since normalised advantages need no baseline here.
+        discount: gamma; episodes have one step, so that it cannot matter.
+        gradient_norm: clipping of the gradient.
     """
 
     environments: int = 512
@@ -48,6 +52,27 @@ class PPOSettings:
     log_std_end: float | None = -6.5
     horizon: int = 600_000
     clip: float = 0.2
+    network: tuple[int, ...] = ()
+    value_weight: float = 0.0
+    discount: float = 0.0
+    gradient_norm: float = 1e9
+
+
+LIBRARY_DEFAULTS = PPOSettings(
+    environments=1,
+    rollout=2048,
+    batch=64,
+    epochs=10,
+    learning_rate=3e-4,
+    learning_rate_end=3e-4,
+    log_std=0.0,
+    log_std_end=None,
+    network=(64, 64),
+    value_weight=0.5,
+    discount=0.99,
+    gradient_norm=0.5,
+)
+"""Stable-baselines3's own defaults for PPO."""
 
 
 @dataclass(frozen=True)
@@ -82,8 +107,7 @@ def installed() -> bool:
 
 def joint_loss(x: NDArray[np.float64], target: float, weight: float) -> NDArray[np.float64]:
     """L = (sum_i x_i - Y)² + lambda sum_i x_i², over the last axis."""
-    result: NDArray[np.float64] = np.square(x.sum(axis=-1) - target) + weight * np.square(x).sum(axis=-1)
-    return result
+    return np.asarray(np.square(x.sum(axis=-1) - target) + weight * np.square(x).sum(axis=-1))
 
 
 def _environment(agents: int, target: float, weight: float, copies: int) -> Any:
@@ -164,6 +188,8 @@ def train(
     """
     if not seconds > 0:
         raise InputError(f"seconds: expected a time box > 0, got {seconds}")
+    if start is not None and settings is not None and settings.network:
+        raise InputError("start: a policy with hidden layers starts where its weights put it; leave start out or network empty")
     if not installed():
         raise MissingExtraError("PPO needs stable-baselines3: pip install 'hurwicz[bench]'")
     with warnings.catch_warnings():
@@ -240,14 +266,13 @@ def _train(
         n_steps=tuned.rollout,
         batch_size=tuned.batch,
         n_epochs=tuned.epochs,
-        gamma=0.0,
-        gae_lambda=1.0,
+        gamma=tuned.discount,
         clip_range=tuned.clip,
-        vf_coef=0.0,
-        max_grad_norm=1e9,
+        vf_coef=tuned.value_weight,
+        max_grad_norm=tuned.gradient_norm,
         seed=seed,
         device="cpu",
-        policy_kwargs={"net_arch": [], "log_std_init": tuned.log_std},
+        policy_kwargs={"net_arch": list(tuned.network), "log_std_init": tuned.log_std},
     )
     if start is not None:
         with torch.no_grad():  # the observation is the constant 1: weight + bias is the mean action

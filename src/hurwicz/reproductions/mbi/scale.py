@@ -49,9 +49,9 @@ def rounds_of(agents: int, *, gap: float = 1e-3) -> tuple[int, int]:
     return needed if needed is not None else 60 * agents, int(found.stats["rounds"])
 
 
-def slope(x: Sequence[float], y: Sequence[float]) -> float:
+def slope(x: Sequence[float | int], y: Sequence[float | int]) -> float:
     """Exponent k of y ~ x^k by least squares in logarithms."""
-    return float(np.polyfit(np.log(x), np.log(y), 1)[0])
+    return float(np.polyfit(np.log(np.asarray(x)), np.log(np.asarray(y)), 1)[0])
 
 
 def c18(context: Context) -> tuple[Sequence[Claim], Sequence[Plot]]:

@@ -21,12 +21,12 @@ _C9_VARIANCE = 5e-7
 
 def measured_step_limit(problem: Aggregate, *, rounds: int = 200, accuracy: float = 1e-7) -> float:
     """Largest stable step, by bisection on runs: does the aggregate's error grow or shrink from round to round?"""
-    start = np.ones(problem.curvature.size)
+    start = problem.optimum() + 1.0
     rest = float(problem.optimum().sum())
 
     def grows(step: float) -> bool:
         path = gradient_path(problem, start, step=step, rounds=rounds)
-        return path.diverged or abs(path.totals[-1] - rest) > abs(path.totals[0] - rest)
+        return path.diverged or bool(abs(path.totals[-1] - rest) > abs(path.totals[0] - rest))
 
     low, high = 0.0, 1.0
     while not grows(high):
