@@ -85,11 +85,16 @@ def identify(
         raise InputError(
             f"identify: expected a marginal cost that changes with the type, got {at_low + price} for every type at action {action}"
         )
+    slack = 1e-12 * max(abs(price), abs(at_low), abs(at_high))  # a type at an end of the space may miss it by rounding
+    at_low, at_high = (0.0 if abs(g) <= slack else g for g in (at_low, at_high))
     at_upper, at_lower = action >= high, action <= low
     crossing = at_low * at_high <= 0.0
     if crossing:
-        root = float(brentq(gap, space.low, space.high, xtol=tolerance * (space.high - space.low), rtol=1e-15))
-        root = float(f"{root:.14g}")
+        if at_low == 0.0 or at_high == 0.0:
+            root = space.low if at_low == 0.0 else space.high
+        else:
+            root = float(brentq(gap, space.low, space.high, xtol=tolerance * (space.high - space.low), rtol=1e-15))
+            root = float(f"{root:.14g}")
         if not (at_upper or at_lower):
             return Identified(root, root)
         below = at_upper == (at_high > at_low)  # the side on which marginal cost <= price (upper bound) or >= price (lower bound)

@@ -75,7 +75,7 @@ class FinitePrior:
         0.2
     """
 
-    def __init__(self, values: Iterable[Any], probabilities: ArrayLike | None = None) -> None:
+    def __init__(self, values: Iterable[Any] | Finite, probabilities: ArrayLike | None = None) -> None:
         self._space = values if isinstance(values, Finite) else Finite(values)
         count = len(self._space.values)
         weights = np.full(count, 1.0 / count) if probabilities is None else float64_array(probabilities, "probabilities", shape=(count,))
