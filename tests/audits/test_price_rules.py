@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -179,3 +180,14 @@ def test_named_profiles_on_finite_spaces_come_first(five_types):
     assert finding.witness.agent == "agent 1"
     assert finding.witness.misreport == 0.18
     assert replay(mechanism, finding) == pytest.approx(finding.witness.gain)
+
+
+def test_the_page_of_the_docs_shows_this_table(cells):
+    page = (Path(__file__).parents[2] / "docs" / "payments.md").read_text()
+    printed = page.split("<!-- payment table: begin -->")[1].split("<!-- payment table: end -->")[0].strip().splitlines()
+    fresh = payment_table_markdown(cells).splitlines()
+
+    def verdicts(lines):
+        return [[line.split("|")[k].strip() for k in (1, 2, 3, -2)] for line in lines]
+
+    assert verdicts(printed) == verdicts(fresh)
