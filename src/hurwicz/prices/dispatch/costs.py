@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from hurwicz._foundation import FloatArray, FormatError
 from hurwicz.formats import MatpowerCase
 
 
+@runtime_checkable
 class Cost(Protocol):
     """A convex cost of output, $/h over MW."""
 

@@ -41,11 +41,21 @@ class LearnedCurve:
         if answer <= self.low:
             self.floor = max(self.floor, marginal)
         if self.low < answer < self.high:
-            near = 1e-12 * (self.high - self.low)
-            for known in [p for p in self.points if abs(p[0] - answer) <= near and abs(p[1] - marginal) <= noise]:
-                self.points.remove(known)
+            at_kink = [point for point in self.points if self.same_place(point[0], answer)]
+            if any(abs(m - marginal) <= noise for _, m in at_kink):
+                return
             insort(self.points, (answer, marginal))
+            if len(at_kink) > 1:  # a kink is known by the ends of the marginal costs heard there
+                self.points.remove(sorted([*at_kink, (answer, marginal)], key=lambda point: point[1])[1])
             self._noise = max(self._noise, noise)
+
+    def same_place(self, a: float, b: float) -> bool:
+        """Whether two outputs are one up to rounding."""
+        return abs(a - b) <= 1e-12 * (self.high - self.low)
+
+    def kink(self, output: float) -> bool:
+        """Whether two marginal costs were heard at ``output``."""
+        return sum(self.same_place(x, output) for x, _ in self.points) > 1
 
     def forget_noisy(self, most: float) -> None:
         """Drop what was heard so far if rounding made it worse than ``most`` ($/MWh)."""

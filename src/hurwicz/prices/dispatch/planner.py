@@ -103,10 +103,13 @@ def learn_and_plan(
 ) -> tuple[Plan, Knowledge]:
     """Coordinate the agents by prices.
 
-    Two rounds or so ask each agent for its marginal cost at a third and at two thirds of its range: offers with a steep proximal weight.
-    Then, each round: the network program on the learned curves; its duals as prices, its outputs as anchors; the answers. Where all answers
-    are the anchors, each agent's output is its best at its price, and the plan is the optimum. Each answer that differs is a new point of a
-    curve. Where the gap does not fall, the program is held near the last answers by a proximal term.
+    The first two rounds ask each agent for its marginal cost at a third and at two thirds of its range, by offers with a steep
+    proximal weight. Then, each round: the network program on the learned curves; its duals as prices, its outputs as anchors; the
+    answers. Where all answers are the anchors, each agent's output is its best at its price, and the plan is the optimum. Each answer
+    that differs is a new point of a curve. Where the gap does not fall, the program is held near the last answers by a proximal term.
+
+    A marginal cost that jumps shows by answers that stay where they were; the next weight there is steeper, so that the answer
+    leaves the kink or shows how far the jump reaches.
 
     Args:
         network: the grid and the agents' declared limits.
@@ -183,6 +186,7 @@ def iterate(
     best: tuple[float, ProgramSolution] | None = None
     stalled, last = 0, np.inf
     pull: tuple[FloatArray, FloatArray] | None = None
+    stuck: dict[int, tuple[int, float]] = {}
     while True:
         started = time.perf_counter()
         supply = supply_of(net.pmin, [curve.segments(known.scale) for curve in known.curves])
@@ -197,8 +201,17 @@ def iterate(
         for unit in free:
             slope = known.curves[unit].slope(float(solution.output[unit]), known.scale)
             weight = max(slope, _SOFT * known.scale / width[unit])
+            times, kink = stuck.get(unit, (0, 0.0))
+            way = abs(solution.output[unit] - kink)
+            if times and way > 1e-9 * width[unit]:
+                weight = max(weight, 0.1 * 4**times * known.scale / way)
             offers[unit] = Offer(np.array(price[unit]), np.array(solution.output[unit]), float(weight))
         answers = known.ask(offers)
+        stuck = {
+            unit: (stuck.get(unit, (0, 0.0))[0] + 1, answer)
+            for unit, answer in zip(free, answers.tolist(), strict=True)
+            if known.curves[unit].kink(answer)
+        }
         gap = excess(known, offers, answers) + solution.gap
         rounds = len(known.transcript.rounds)
         history.append({"round": rounds, "kind": "prices", "asked": len(offers), "gap": gap})

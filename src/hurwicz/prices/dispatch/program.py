@@ -225,7 +225,7 @@ def why_infeasible(program: NetworkProgram, supply: Supply) -> str:
     return f"no dispatch meets demand within the line and angle limits: {what}; raise ratings there, move load or add capacity"
 
 
-_LADDER: tuple[dict[str, float], ...] = (
+_LADDER: tuple[dict[str, float | int], ...] = (
     {"equilibrate_max_iter": 50, "equilibrate_min_scaling": 1e-6, "equilibrate_max_scaling": 1e6},
     {},
     {"equilibrate_max_iter": 50, "equilibrate_min_scaling": 1e-6, "equilibrate_max_scaling": 1e6, "static_regularization_constant": 1e-7},
@@ -236,7 +236,7 @@ _GOOD = 1e-9  # residuals and gap at which no other setting is tried
 _ACCEPTED = 1e-8  # residuals and gap that still count as solved where no setting reaches the tolerance
 
 
-def _settings(extra: dict[str, float]) -> Any:
+def _settings(extra: dict[str, float | int]) -> Any:
     import clarabel
 
     settings = clarabel.DefaultSettings()
