@@ -45,7 +45,7 @@ def test_price_against_scipys_root(seed: int, n: int, kappa: float, share: float
     target = share * n
     loss = QuadraticLoss(target) if kinked else SmoothLoss(lambda y: n * jnp.cosh((y - target) / n))
     found = price_newton(agents, loss)
-    root = brentq(lambda p: p + float(loss.gradient(agents.aggregate_response(p)[0])), -1e4, 1e4, xtol=1e-14, rtol=1e-14)
+    root = brentq(lambda p: p + float(loss.gradient(agents.aggregate_response(p)[0])), -1e4, 1e4, xtol=1e-14, rtol=1e-14, maxiter=5000)
     assert found.value.price == pytest.approx(root, rel=1e-9, abs=1e-9)
     assert found.value.gap <= 1e-12 * max(1.0, n)
 
@@ -67,6 +67,15 @@ def test_identical_agents_that_all_meet_their_capacity_at_once() -> None:
     for target, price in ((500.0 + 0.5, 1.0), (600.0, 200.0), (400.0, 2 * 400.0 / 1001.0)):
         found = price_newton(agents, QuadraticLoss(target))
         assert found.value.price == pytest.approx(price, rel=1e-9)
+
+
+@pytest.mark.parametrize("kappa", [1.5, 2.0, 3.0, 4.0])
+def test_a_price_of_zero_is_found_from_anywhere(kappa: float) -> None:
+    agents = ArrayPopulation(np.array([0.5, 1.0, 1.5]), lower=-1.0, upper=2.0, exponent=kappa)
+    for start in (-3.0, 0.0, 1e-6, 5.0):
+        found = price_newton(agents, SmoothLoss(lambda y: jnp.cosh(y)), price=start)
+        assert abs(found.value.price) < 1e-7
+        assert found.value.gap < 1e-12
 
 
 def test_a_start_and_progress_are_used() -> None:

@@ -235,7 +235,8 @@ def own_integral(z0: FloatArray, z1: FloatArray, s: Any, b: Any, lower: Any, upp
     total = np.zeros(s.shape)
     for j, (start, stop) in enumerate(itertools.pairwise(cuts)):
         x0 = np.clip(s * start + b, lower, upper)
-        total += line_integral(start, stop, x0 - o, s if j == 1 else np.zeros_like(s), kappa)
+        flat = j != 1  # at a bound the answer does not move
+        total += (x0 - o) * (to_price(stop, kappa) - to_price(start, kappa)) if flat else line_integral(start, stop, x0 - o, s, kappa)
     return np.where(z1 >= z0, total, -total)
 
 

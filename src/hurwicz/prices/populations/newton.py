@@ -204,7 +204,10 @@ def _model_root(loss: AggregateLoss, kappa: float, z: float, total: float, slope
         return high
     if model(low) >= 0.0:
         return low
-    return float(brentq(model, low, high, xtol=1e-300, rtol=9e-16, maxiter=400))
+    least = max(1e-30 * max(abs(low), abs(high)), 1e-300)
+    # Where the root is 0 no relative tolerance is ever met: any point inside the bracket will do for the next round.
+    root, _ = brentq(model, low, high, xtol=least, rtol=9e-16, maxiter=1000, full_output=True, disp=False)
+    return float(root)
 
 
 def bracket_middle(low: float, high: float) -> float:
