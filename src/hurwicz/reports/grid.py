@@ -118,7 +118,9 @@ def payments_plot(transfers: Mapping[str, Mapping[str, float]], costs: Mapping[s
             np.arange(len(ranked)) + (k - (len(series) - 1) / 2) * width, [row[name] for name in ranked], width, label=label, color=colour
         )
     axes.set_xticks(range(len(ranked)), ranked, rotation=35, ha="right", fontsize="small")
-    axes.set_yscale("symlog", linthresh=max(1.0, min((abs(costs[name]) for name in ranked if costs[name]), default=1.0)))
+    # Payments under lost load are hundreds of times the others: linear up to a typical cost, logarithmic beyond.
+    typical = float(np.median([abs(costs[name]) for name in ranked])) if ranked else 1.0
+    axes.set_yscale("symlog", linthresh=10.0 ** np.ceil(np.log10(max(typical, 1.0))), linscale=2.0)
     axes.set_ylabel("$/h received")
     axes.legend(frameon=False, fontsize="small", ncols=len(series), loc="upper center", bbox_to_anchor=(0.5, 1.16))
     return axes.figure  # type: ignore[return-value]

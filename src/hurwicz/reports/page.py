@@ -130,4 +130,4 @@ def figure_svg(figure: Figure, *, salt: str = "hurwicz") -> str:
         figure.savefig(text, format="svg", bbox_inches="tight", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
     svg = text.getvalue()
     # Matplotlib numbers its groups afresh in every file, but one page may hold several.
-    return re.sub(r'((?:\bid|href)="#?|url\(#)', rf"\g<1>{salt}-", svg[svg.index("<svg") :])
+    return re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{salt}-", svg[svg.index("<svg") :])

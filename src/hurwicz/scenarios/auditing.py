@@ -104,7 +104,7 @@ def story(finding: Finding, unit: str) -> str:
     if witness is None:
         return ""
     if witness.agent is None:
-        return f"at this profile of types it fails by {number(witness.gain)} {unit}: {_profile(witness.others)}".rstrip(": ") + "."
+        return f"fails by {number(witness.gain)} {unit} {_profile(witness.others)}."
     if witness.misreport is None:
         return f"{witness.agent}, whose type is {_type(witness.true_type)}, loses {number(witness.gain)} {unit} by taking part."
     relative = witness.details.get("relative_gain")
@@ -121,9 +121,12 @@ def _type(value: Any) -> str:
 
 def _profile(profile: Mapping[str, Any] | None) -> str:
     if not profile:
-        return ""
-    shown = ", ".join(f"{name} {_type(value)}" for name, value in list(profile.items())[:6])
-    return shown + (f" and {len(profile) - 6} more" if len(profile) > 6 else "")
+        return "at every profile of types"
+    types = {_type(value) for value in profile.values()}
+    if len(types) == 1:
+        return f"where every agent's type is {types.pop()}"
+    shown = ", ".join(f"{_type(value)} for {name}" for name, value in list(profile.items())[:6])
+    return f"where the types are {shown}" + (f" and {len(profile) - 6} more" if len(profile) > 6 else "")
 
 
 def _properties(findings: Findings) -> list[str]:

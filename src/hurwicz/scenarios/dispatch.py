@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hurwicz._foundation import NotConvergedError
-from hurwicz.reports import Page
+from hurwicz.reports import Page, number
 from hurwicz.reports.grid import payments_plot, price_map, rounds_plot
 from hurwicz.scenarios import auditing
 from hurwicz.scenarios.running import Progress, Run
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from hurwicz.prices.dispatch import DispatchResult
     from hurwicz.settings import DirectMechanism
 
+_NOTHING = 1e-6  # MW or $/h: below, an interior-point solver's zero
 AUDITED = ("DSIC", "ex_post_IR", "strong_budget_balance", "weak_budget_balance", "efficiency")
 _RULES = {
     "linear": "the price at its bus times its output",
@@ -103,8 +104,8 @@ def _audit(scenario: DispatchScenario, case: MatpowerCase, progress: Progress) -
 def _summary(name: str, reached: DispatchResult) -> Any:
     rows: list[list[Any]] = [
         ["status", reached.status.value],
-        ["cost, $/h", round(reached.objective, 6)],
-        ["independent optimum, $/h", None if reached.reference is None else round(reached.reference, 6)],
+        ["cost, $/h", number(reached.objective, 9)],
+        ["independent optimum, $/h", None if reached.reference is None else number(reached.reference, 9)],
         ["price rounds", reached.price_rounds],
         ["worst violation, p.u.", reached.max_violation],
         ["lines at a limit", len(reached.binding)],
@@ -115,7 +116,7 @@ def _summary(name: str, reached: DispatchResult) -> Any:
 
 def _who_gets_what(reached: DispatchResult, costs: dict[str, float], most: int = 15) -> list[Any]:
     running = sorted(reached.actions, key=lambda unit: -abs(reached.actions[unit]))
-    shown = [unit for unit in running if reached.actions[unit] != 0 or any(row[unit] for row in reached.transfers.values())]
+    shown = [u for u in running if max(abs(x) for x in (reached.actions[u], *(row[u] for row in reached.transfers.values()))) > _NOTHING]
     columns, rows = _rows(reached, costs, shown[:most])
     more = f" ({most} of {len(shown)} with output or money; the report has all)" if len(shown) > most else ""
     total = ["total", *(sum(row[k] for row in _rows(reached, costs, running)[1]) if k != 2 else None for k in range(1, len(columns)))]
@@ -135,8 +136,8 @@ def _page(scenario: DispatchScenario, name: str, reached: DispatchResult, costs:
     page = Page(name, f"{Path(scenario.case).stem}: {len(reached.actions)} generators with private costs, coordinated by prices")
     page.figures(
         {
-            "cost, $/h": reached.objective,
-            "independent optimum, $/h": reached.reference,
+            "cost, $/h": number(reached.objective, 9),
+            "independent optimum, $/h": None if reached.reference is None else number(reached.reference, 9),
             "price rounds": reached.price_rounds,
             "worst violation, p.u.": reached.max_violation,
             "status": reached.status.value,
@@ -176,7 +177,8 @@ def _page(scenario: DispatchScenario, name: str, reached: DispatchResult, costs:
     parts = ["part", "of", "shift factor", "shadow price, $/MWh", "contribution, $/MWh"]
     keys = ("part", "what", "shift_factor", "shadow_price", "contribution")
     for unit in dearest:
-        page.table(parts, [[row[key] for key in keys] for row in explain_price(reached, unit)], f"The price of {unit}")
+        rows = [[row[key] for key in keys] for row in explain_price(reached, unit) if abs(row["contribution"]) > _NOTHING]
+        page.table(parts, rows, f"The price of {unit}")
     for note in reached.notes:
         page.text(note)
     return page
