@@ -81,10 +81,19 @@ LOSS = ("loss", "l", lambda a: a**2, ["a"])
         ([("source", "s", 1.0), ("loss", "l", lambda s: s, ["s"])], "at least one agent"),
         ([AGENT, ("agent", "b"), LOSS], "agent 'b' never reaches the loss"),
         ([AGENT, ("loss", "l", lambda a: jnp.stack([a, a]), ["a"])], "expected a scalar, got an array of shape"),
-        ([AGENT, ("function", "f", lambda a: jnp.round(a).astype(int), ["a"]), ("loss", "l", lambda f: f * 1.0, ["f"])], "function 'f' has values of type int"),
-        ([AGENT, ("function", "f", lambda a: float(a), ["a"]), ("loss", "l", lambda f: f, ["f"])], "function 'f' does not evaluate as JAX code"),
-        ([("agent", "a", (3,)), ("function", "f", lambda a: a @ jnp.ones(2), ["a"]), ("loss", "l", lambda f: f, ["f"])], "function 'f' does not evaluate"),
-        ([AGENT, LOSS, ("function", "f", lambda l: l, ["l"])], "nothing may come after it"),
+        (
+            [AGENT, ("function", "f", lambda a: jnp.round(a).astype(int), ["a"]), ("loss", "l", lambda f: f * 1.0, ["f"])],
+            "function 'f' has values of type int",
+        ),
+        (
+            [AGENT, ("function", "f", lambda a: float(a), ["a"]), ("loss", "l", lambda f: f, ["f"])],
+            "function 'f' does not evaluate as JAX code",
+        ),
+        (
+            [("agent", "a", (3,)), ("function", "f", lambda a: a @ jnp.ones(2), ["a"]), ("loss", "l", lambda f: f, ["f"])],
+            "function 'f' does not evaluate",
+        ),
+        ([AGENT, LOSS, ("function", "f", lambda last: last, ["l"])], "nothing may come after it"),
         ([AGENT, ("function", "f", lambda a: {"x": a}, ["a"]), ("loss", "l", lambda f: f["x"], ["f"])], "expected one array"),
     ],
 )

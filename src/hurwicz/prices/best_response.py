@@ -276,7 +276,7 @@ def derivatives(cost: Any, theta: Any, inputs: Any, *, batched: bool, takes_inpu
     pieces = compiled_cost(cost, batched, takes_inputs)
 
     def call(piece: str) -> Elementwise:
-        def evaluate(x: FloatArray) -> FloatArray:
+        def evaluate(x: Any) -> FloatArray:
             with float64_scope():
                 return np.asarray(pieces[piece](x, theta, inputs), dtype=np.float64)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, final
 
 import numpy as np
@@ -45,7 +45,7 @@ class BlackBoxAgent:
     def __init__(
         self,
         name: str,
-        function: Callable[[Offer, Mapping[str, Any]], Any],
+        function: Any,
         shape: tuple[int, ...] = (),
         timeout: float | None = None,
         on_failure: str = "stop",

@@ -18,9 +18,7 @@ def violations(exchange: Exchange, x: FloatArray) -> dict[str, FloatArray]:
     """Formula: g for equalities, max(g, 0) for inequalities, by constraint."""
     values = exchange.loss.call("nodes", x, exchange.terms)
     return {
-        name: np.asarray(values[name], dtype=np.float64)
-        if kind == "equality"
-        else np.maximum(np.asarray(values[name], dtype=np.float64), 0.0)
+        name: np.asarray(values[name] if kind == "equality" else np.maximum(values[name], 0.0), dtype=np.float64)
         for name, kind in exchange.loss.constraints.items()
     }
 
@@ -37,7 +35,7 @@ def update_multipliers(exchange: Exchange, x: FloatArray) -> float:
     for name, kind in loss.constraints.items():
         old = terms.multipliers[name]
         new = old + terms.penalty * np.asarray(values[name], dtype=np.float64)
-        updated[name] = new if kind == "equality" else np.maximum(new, 0.0)
+        updated[name] = np.asarray(new if kind == "equality" else np.maximum(new, 0.0))
         gap = max(gap, float(np.max(np.abs(updated[name] - old), initial=0.0)) / terms.penalty)
     exchange.terms = terms._replace(multipliers=updated)
     return gap

@@ -49,7 +49,7 @@ class _Revealed:
     """Own curvature (flat-to-flat), which coordinates are free, and which move to one side only (sign)."""
 
     blocks: list[tuple[IndexArray, FloatArray]]
-    free: FloatArray
+    free: NDArray[np.bool_]
     side: FloatArray
     plain: bool
 

@@ -124,7 +124,7 @@ def explain(
                             held[source] = held[source] + part if source in held else part
             return held.get(agent, jnp.zeros(values[agent].shape))
 
-        edges = [(source, target, -np.asarray(to_agent(source, part), dtype=np.float64)) for (source, target), part in parts.items()]
+        edges = [(source, target, np.asarray(-to_agent(source, part), dtype=np.float64)) for (source, target), part in parts.items()]
         edges.sort(key=lambda edge: (loss.order.index(edge[0]), loss.order.index(edge[1])))
         paths: list[tuple[tuple[str, ...], FloatArray]] = []
 
@@ -132,7 +132,7 @@ def explain(
             if len(paths) > max_paths:
                 return
             if node == agent:
-                paths.append(((agent, *tail), -np.asarray(cotangent, dtype=np.float64)))
+                paths.append(((agent, *tail), np.asarray(-cotangent, dtype=np.float64)))
                 return
             through: dict[str, jax.Array] = {}
             for source, part in zip(loss.nodes[node].inputs, pulls[node](cotangent), strict=True):
@@ -144,6 +144,6 @@ def explain(
         for end, weight in ends.items():
             if end in reached:
                 walk(end, (), weight)
-        price = -np.asarray(adjoint[agent], dtype=np.float64)
+        price = np.asarray(-adjoint[agent], dtype=np.float64)
     del terms
     return Explanation(agent, price, edges, paths if len(paths) <= max_paths else [])

@@ -117,7 +117,7 @@ def drive(exchange: Exchange, dynamics: Dynamics, start: FloatArray, tol: float,
                 cause = f"{dynamics.title}: the residual grew from {best:.2g} to {residual:.2g} and the actions to {size:.2g}"
                 return _Reached(dynamics.result(iterate), residual, Status.DIVERGED, cause)
             earlier = [*earlier, iterate.x][-3:]
-            if len(earlier) == 3 and residual > 1e3 * tol and _cycles(earlier):
+            if dynamics.memoryless and len(earlier) == 3 and residual > 1e3 * tol and _cycles(earlier):
                 cause = f"{dynamics.title}: the actions go back and forth between two points (residual {residual:.2g})"
                 return _Reached(dynamics.result(iterate), residual, Status.DIVERGED, cause)
     except RoundLimit:

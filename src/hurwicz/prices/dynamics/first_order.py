@@ -27,6 +27,7 @@ class GradientResponse(Rule):
     """
 
     step_size: float | None = None
+    memoryless = True
     title: str = "gradient response"
 
     def __post_init__(self) -> None:
@@ -137,6 +138,7 @@ class Jacobi(Rule):
     """
 
     damping: float = 1.0
+    memoryless = True
     title: str = "simultaneous best response (Jacobi)"
 
     def __post_init__(self) -> None:

@@ -141,7 +141,7 @@ class PriceNewton(Rule):
         price = exchange.price(start)
         x = exchange.ask(price, anchor=start, weight=weight)
         model = Revealed.first(exchange, x, price + weight * (start - x), 1.0 / weight)
-        memory = {"model": model, "steep": steep, "least": 1e-3 * weight, "best": np.inf, "stalled": 0, "rescue": 4}
+        memory = {"model": model, "steep": steep, "least": 1e-3 * weight, "best": np.inf, "best_x": x, "stalled": 0, "rescue": 4}
         return Iterate(x, relative(x - start, start), memory)
 
     def step(self, exchange: Exchange, iterate: Iterate) -> Iterate:
@@ -153,11 +153,21 @@ class PriceNewton(Rule):
         foreseen, slopes = _solve_model(exchange, model)
         if exchange.loss.constraints:
             foreseen, slopes = self._feasible(exchange, model, foreseen)
+        # A model made of few answers is not believed far away from them.
+        last = model.xs[-1]
+        reach = 10.0 * (1.0 + float(np.max(np.abs(last), initial=0.0)))
+        foreseen = last + np.clip(foreseen - last, -reach, reach)
         price = exchange.price(foreseen)
         # A weak pull is enough for smooth costs; it bounds the answers of agents whose costs are flat.
         weight = np.clip(0.1 * stiffness(slopes), memory["least"], memory["steep"])
         x = exchange.ask(price, anchor=foreseen, weight=weight)
         residual = relative(x - foreseen, x)
+        if not residual <= 1e2 * memory["best"]:
+            # The model has led far astray: back to where it was best, and descend from there.
+            memory["stalled"] = _PATIENCE
+            return Iterate(memory["best_x"], memory["best"], memory)
+        if residual < memory["best"]:
+            memory["best_x"] = x
         memory["model"] = model.learn(x, price + weight * (foreseen - x))
         memory["stalled"] = 0 if residual < 0.5 * memory["best"] else memory["stalled"] + 1
         memory["best"] = min(memory["best"], residual)
@@ -166,12 +176,17 @@ class PriceNewton(Rule):
     @staticmethod
     def _feasible(exchange: Exchange, model: Revealed, foreseen: FloatArray) -> tuple[FloatArray, list[FloatArray]]:
         """The method of multipliers on the model alone: no round is spent on it."""
-        slopes: list[FloatArray] = []
+        kept, before = exchange.terms, np.inf
         for _ in range(30):
             gap = update_multipliers(exchange, foreseen)
             foreseen, slopes = _solve_model(exchange, model)
             if gap <= 1e-12 * (1.0 + float(np.max(np.abs(foreseen), initial=0.0))):
-                break
+                return foreseen, slopes
+            if gap > before:
+                # The model knows no feasible point yet; multipliers that chase one would only grow.
+                exchange.terms = kept
+                return _solve_model(exchange, model)
+            before = gap
         return foreseen, slopes
 
     def _rescue(self, exchange: Exchange, iterate: Iterate, memory: dict[str, Any]) -> Iterate:
@@ -182,7 +197,7 @@ class PriceNewton(Rule):
             memory["model"] = memory["model"].learn(inner.x, exchange.price(ahead) + rho * (ahead - inner.x))
             if inner.residual <= 1e-3 * memory["best"]:
                 break
-        memory.update(stalled=0, rescue=min(2 * memory["rescue"], 256), best=np.inf)
+        memory.update(stalled=0, rescue=min(2 * memory["rescue"], 256), best=max(1e-2, 10.0 * inner.residual), best_x=inner.x)
         return Iterate(inner.x, inner.residual, memory)
 
 

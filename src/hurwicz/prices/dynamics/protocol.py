@@ -20,6 +20,11 @@ class Dynamics(Protocol):
         """What the field calls it."""
         ...
 
+    @property
+    def memoryless(self) -> bool:
+        """True where the next actions depend on the last alone: a repeated point then repeats for ever."""
+        ...
+
     def init(self, exchange: Exchange, start: FloatArray) -> Iterate:
         """The first iterate; may look at the loss, may ask the agents."""
         ...
@@ -38,7 +43,9 @@ class Dynamics(Protocol):
 
 
 class Rule:
-    """``terminate`` and ``result`` as all dynamics here have them."""
+    """``terminate`` and ``result`` as all dynamics here have them; ``memoryless`` where the next actions depend on the last alone."""
+
+    memoryless = False
 
     def terminate(self, iterate: Iterate, tol: float) -> bool:
         """Residual within the tolerance."""
