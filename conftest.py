@@ -18,9 +18,9 @@ SOURCE = Path(__file__).resolve().parent / "src" / "hurwicz"
 
 
 def _checked_modules() -> list[str]:
-    """Every module of the library but the numba kernels, which cannot be wrapped before they are compiled."""
+    """Every module of the library but the numba kernels, which cannot be wrapped before they are compiled, and pydantic's models."""
     paths = (path.relative_to(SOURCE.parent).with_suffix("") for path in SOURCE.rglob("*.py"))
-    return sorted(".".join(path.parts) for path in paths if path.name != "__init__" and not path.name.endswith("_kernels"))
+    return sorted(".".join(path.parts) for path in paths if path.name not in {"__init__", "schema"} and not path.name.endswith("_kernels"))
 
 
 jaxtyping.install_import_hook(_checked_modules(), "beartype.beartype")

@@ -50,10 +50,10 @@ def run(
         return
     if scenario is None:
         raise InputError("expected a scenario file; got none (example: hurwicz run examples/case118.toml)")
-    _prepare()
     from hurwicz.scenarios import load_scenario, run_scenario
 
     checked = load_scenario(scenario)
+    _prepare()
     with _progress() as progress:
         done = run_scenario(checked, name=scenario.stem, out=out or Path("out", scenario.stem), progress=progress)
     if as_json:

@@ -112,6 +112,8 @@ def _sentence(detail: Any, location: _Location, model: type[BaseModel]) -> str:
         return f"{name}: unknown key; {hint}"
     if detail["type"] == "missing":
         return f"{name}: missing; add it (hurwicz run --explain-schema says what it means)"
+    if detail["type"] == "too_short":
+        return f"{name}: expected at least {detail['ctx']['min_length']} of them; got {detail['ctx']['actual_length']}"
     text = str(detail["msg"]).removeprefix("Value error, ").removeprefix("Input should be ")
     came = "" if isinstance(detail["input"], dict) else f"; got {detail['input']!r}"
     return f"{name}: expected {text}{came}" if text != detail["msg"] else f"{name}: {text}{came}"

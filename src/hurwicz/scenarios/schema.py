@@ -122,7 +122,7 @@ class TargetScenario(_Table):
     kind: Literal["target"] = Field(description='"target"')
     target: Finite = Field(description="what the actions should add up to; for a population, per agent")
     weight: Positive = Field(1.0, description="loss per squared unit of the miss; for a population, per agent")
-    types: list[Positive] | None = Field(None, min_length=2, description="private cost coefficient lambda of each named agent")
+    types: list[Positive] | None = Field(None, min_length=1, description="private cost coefficient lambda of each named agent")
     population: Population | None = Field(None, description="agents without names, instead of types")
     dynamics: Dynamics = Field("price_newton", description="how prices move from round to round (named agents)")
     max_rounds: int = Field(100_000, ge=1, description="price rounds after which the run gives up (exit code 3)")
