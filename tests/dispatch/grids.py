@@ -20,7 +20,9 @@ def grid(
 ) -> MatpowerCase:
     """A case from loads (MW, by bus from 1), units (bus, Pmin, Pmax, gencost row), lines (from, to, x, rating[, tap, shift])."""
     kinds = kinds or [3] + [1] * (len(loads) - 1)
-    bus = "\n".join(f"{k + 1} {kind} {float(load)!r} 0 0 0 1 1 0 1 1 1.1 0.9;" for k, (load, kind) in enumerate(zip(loads, kinds, strict=True)))
+    bus = "\n".join(
+        f"{k + 1} {kind} {float(load)!r} 0 0 0 1 1 0 1 1 1.1 0.9;" for k, (load, kind) in enumerate(zip(loads, kinds, strict=True))
+    )
     gen = "\n".join(f"{b} 0 0 0 0 1 100 1 {float(high)!r} {float(low)!r};" for b, low, high, _ in units)
     width = max(len(cost.split()) for *_, cost in units)
     cost = "\n".join(" ".join([*row.split(), *["0"] * (width - len(row.split()))]) + ";" for *_, row in units)

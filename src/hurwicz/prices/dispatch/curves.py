@@ -57,6 +57,24 @@ class LearnedCurve:
         """Whether two marginal costs were heard at ``output``."""
         return sum(self.same_place(x, output) for x, _ in self.points) > 1
 
+    def possible_gain(self, output: float, price: float) -> float:
+        """The most, $/h, that the agent could still gain at ``price`` by leaving ``output``, given the points that it revealed.
+
+        To the right its marginal cost is at least the last one heard, to the left at most the next one.
+        """
+        gain = 0.0
+        for side, level, end in ((1.0, self.floor, self.high), (-1.0, -self.ceiling, -self.low)):
+            heard = sorted((side * x, side * m) for x, m in self.points)
+            at, most = side * output, level
+            for x, m in [*heard, (end, float("inf"))]:
+                if x > at and not self.same_place(x, at):
+                    if most >= side * price:
+                        break
+                    gain += (side * price - most) * (x - at)
+                    at = x
+                most = max(most, m)
+        return gain
+
     def forget_noisy(self, most: float) -> None:
         """Drop what was heard so far if rounding made it worse than ``most`` ($/MWh)."""
         if self._noise > most:

@@ -52,7 +52,7 @@ class Knowledge:
             value = _checked(agent.name, answer, float(net.pmin[unit]), float(net.pmax[unit]))
             answers[k] = value
             heard[agent.name] = (offer, answer)
-            anchor, weight = float(offer.anchor), float(offer.weight)  # type: ignore[arg-type]
+            anchor, weight = float(offer.anchor), float(offer.weight)
             noise = 4 * _EPS * (weight * (abs(anchor) + abs(value)) + abs(float(offer.price)))
             self.curves[unit].learn(value, float(offer.price) + weight * (anchor - value), noise)
         self.transcript.rounds.append(heard)
@@ -108,8 +108,8 @@ def learn_and_plan(
     answers. Where all answers are the anchors, each agent's output is its best at its price, and the plan is the optimum. Each answer
     that differs is a new point of a curve. Where the gap does not fall, the program is held near the last answers by a proximal term.
 
-    A marginal cost that jumps shows by answers that stay where they were; the next weight there is steeper, so that the answer
-    leaves the kink or shows how far the jump reaches.
+    A marginal cost that jumps, inside or from a limit on, shows by answers that stay where they were; the next weight there is
+    steeper, so that the answer leaves the place or shows how far the jump reaches.
 
     Args:
         network: the grid and the agents' declared limits.
@@ -144,6 +144,7 @@ def probe(known: Knowledge, history: list[dict[str, object]], limit: int) -> Non
     low, width = net.pmin, net.pmax - net.pmin
     steep = np.full(len(low), _STEEP)
     wanted = known.free
+    level = np.zeros(len(low))  # marginal costs heard, however roughly
     for turn in range(min(limit, 5)):
         if not len(wanted):
             break
@@ -151,7 +152,7 @@ def probe(known: Knowledge, history: list[dict[str, object]], limit: int) -> Non
         for unit in wanted.tolist():
             curve = known.curves[unit]
             share = 1 / 3 if not curve.points else 2 / 3
-            price = curve.points[0][1] if curve.points else 0.0
+            price = curve.points[0][1] if curve.points else level[unit]
             anchor = np.array(low[unit] + share * width[unit])
             offers[unit] = Offer(np.array(price), anchor, float(steep[unit] / width[unit]))
         known.ask(offers)
@@ -159,13 +160,15 @@ def probe(known: Knowledge, history: list[dict[str, object]], limit: int) -> Non
         seen = np.array([abs(m) for unit in known.free.tolist() for _, m in known.curves[unit].points])
         seen = seen[seen > 0]
         known.scale = float(np.median(seen)) if len(seen) else 1.0
-        if turn == 0:
-            known.scale = known.scale or 1.0
-            for unit in known.free.tolist():
-                known.curves[unit].forget_noisy(1e-9 * known.scale)
         for unit in wanted.tolist():
             curve = known.curves[unit]
-            steep[unit] = _PROBE * max(known.scale, abs(curve.points[0][1])) if curve.points else steep[unit] * 1e3
+            if curve.points:
+                level[unit] = curve.points[0][1]
+                steep[unit] = _PROBE * max(known.scale, abs(level[unit]))
+            else:
+                steep[unit] *= 1e3
+            if turn == 0:
+                curve.forget_noisy(1e-9 * known.scale)
         wanted = np.array([unit for unit in wanted.tolist() if len(known.curves[unit].points) < 2], dtype=np.int64)
     known.scale = known.scale or 1.0
 
@@ -186,7 +189,7 @@ def iterate(
     best: tuple[float, ProgramSolution] | None = None
     stalled, last = 0, np.inf
     pull: tuple[FloatArray, FloatArray] | None = None
-    stuck: dict[int, tuple[int, float]] = {}
+    stuck: dict[int, tuple[int, float]] = {}  # answers at a kink or a limit away from the anchor: how often, and where
     while True:
         started = time.perf_counter()
         supply = supply_of(net.pmin, [curve.segments(known.scale) for curve in known.curves])
@@ -204,13 +207,14 @@ def iterate(
             times, kink = stuck.get(unit, (0, 0.0))
             way = abs(solution.output[unit] - kink)
             if times and way > 1e-9 * width[unit]:
-                weight = max(weight, 0.1 * 4**times * known.scale / way)
+                weight = max(weight, 0.25 * 8 ** (times - 1) * known.scale / way)
             offers[unit] = Offer(np.array(price[unit]), np.array(solution.output[unit]), float(weight))
         answers = known.ask(offers)
         stuck = {
             unit: (stuck.get(unit, (0, 0.0))[0] + 1, answer)
             for unit, answer in zip(free, answers.tolist(), strict=True)
             if known.curves[unit].kink(answer)
+            or (answer in (net.pmin[unit], net.pmax[unit]) and abs(answer - solution.output[unit]) > 1e-9 * width[unit])
         }
         gap = excess(known, offers, answers) + solution.gap
         rounds = len(known.transcript.rounds)
@@ -239,20 +243,18 @@ def iterate(
 def excess(known: Knowledge, offers: dict[int, Offer], answers: FloatArray) -> float:
     """Bound on sum_i [C_i(a_i) - p_i a_i - min_z (C_i(z) - p_i z)] over money: what the agents would still gain at these prices.
 
-    With g = weight (a - x) the slope of C_i - p z at the answer x: convexity gives at most |g| times the way left to the limit that g
-    points from, plus the modelled cost between x and a.
+    Convexity bounds what an agent at its answer could still gain from the marginal costs that it revealed on either side; an answer at
+    a limit away from the anchor is its best there. To that comes the modelled cost between answer and anchor.
     """
     net, scale = known.network, known.scale
     total, money = 0.0, scale * float(np.abs(net.demand).sum()) * net.base_mva
     at_stake = 0.0
     for (unit, offer), answer in zip(offers.items(), answers.tolist(), strict=True):
-        anchor, price = float(offer.anchor), float(offer.price)  # type: ignore[arg-type]
+        anchor, price = float(offer.anchor), float(offer.price)
         low, high = float(net.pmin[unit]), float(net.pmax[unit])
         at_stake += abs(price * anchor)
         if answer == anchor:
             continue
-        slope = float(offer.weight) * (anchor - answer)
-        if low < answer < high:
-            total += slope * (answer - low) if slope > 0 else -slope * (high - answer)
+        total += known.curves[unit].possible_gain(answer, price) if low < answer < high else 0.0
         total += abs(known.curves[unit].cost(answer, anchor, scale) - price * (anchor - answer))
     return total / max(at_stake, money, 1e-300)
