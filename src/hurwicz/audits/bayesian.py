@@ -50,12 +50,16 @@ def bic(e: Evaluator, prior: ProductPrior | None, at: Profiles | None, progress:
     rules: list[str] = []
     pairs = 0
     largest_error = 0.0
+    agents = 0
     for i, agent in enumerate(e.agents):
         space = e.spaces[agent]
         rule = choose_rule(e, common, agent)
         rules.append(_describe(rule))
         finite = space.size is not None and space.size <= 4096
         exact = exact and finite and rule["kind"] == "exact"
+        if not exact and e.late and best is not None:
+            break
+        agents += 1
         trues = _true_types(e, agent, at, finite)
         named = 0 if at is None else len(at[agent])
         reports = _cover(space, e.effort.deviations) if not finite else space.grid(0)
@@ -80,7 +84,7 @@ def bic(e: Evaluator, prior: ProductPrior | None, at: Profiles | None, progress:
     assert best is not None
     told, lied, error, agent, true, lie, rule = best[1]
     gain = lied - told
-    effort = e.spent(pairs=pairs, expectation=sorted(set(rules)), error=largest_error, scale=e.scale, best_gain=gain)
+    effort = e.spent(agents=agents, pairs=pairs, expectation=sorted(set(rules)), error=largest_error, scale=e.scale, best_gain=gain)
     if gain - error <= e.tolerance:
         if exact:
             return Finding(
@@ -99,7 +103,12 @@ def bic(e: Evaluator, prior: ProductPrior | None, at: Profiles | None, progress:
             None,
             f"search, {rules[0]}",
             effort,
-            f"largest expected gain found {gain:.3g} with error up to {largest_error:.3g}; an expectation over a continuum proves nothing",
+            f"largest expected gain found {gain:.3g} with error up to {largest_error:.3g}; "
+            + (
+                f"only {agents} agents were looked at before the time limit"
+                if agents < len(e.agents)
+                else "an expectation over a continuum proves nothing"
+            ),
         )
     shorter = _shorten(e, common, agent, true, lie, rule, gain)
     told, lied, error = interim_gain(e, common, agent, true, shorter, rule)

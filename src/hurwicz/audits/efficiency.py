@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from hurwicz._foundation import FloatArray
-from hurwicz.audits.evaluation import Evaluator, Profiles, joined, row_of
+from hurwicz.audits.evaluation import Evaluator, Pace, Profiles, joined, row_of
 from hurwicz.audits.finding import Finding, Verdict, Witness
 from hurwicz.audits.incentives import misreports
 from hurwicz.settings import Property
@@ -39,24 +39,24 @@ def efficiency(e: Evaluator, at: Profiles | None, prior: Any = None, progress: C
         if e.effort.profiles:
             profiles = joined(profiles, e.drawn_profiles(e.effort.profiles, prior))
     if at is not None:
-        found = _look(e, at)
+        found = _look(e, at, limited=True)
         if found[0] > e.tolerance:
             return _refuted(found, e.spent(profiles=len(at[e.agents[0]]), scale=e.scale, best_improvement=found[0]))
     count = len(profiles[e.agents[0]])
     best: _Better | None = None
     gap, bounded, done = -np.inf, True, 0
-    size = max(1, (50_000 if e.batched else 500) // (e.effort.deviations * len(e.agents)))
-    for begin in range(0, count, size):
-        part = {n: v[begin : begin + size] for n, v in profiles.items()}
-        found = _look(e, part)
+    pace = Pace(50_000 // (e.effort.deviations * len(e.agents)))
+    while done < count and not (e.late and not exhaustive and best is not None):
+        pace.start()
+        part = {n: v[done : done + pace.size] for n, v in profiles.items()}
+        found = _look(e, part, limited=not exhaustive)
         best = found if best is None or found[0] > best[0] else best
         bounded = bounded and found[4] is not None
         gap = gap if found[4] is None else max(gap, found[4])
-        done += len(part[e.agents[0]])
+        done = min(count, done + pace.size)
+        pace.stop()
         if progress is not None:
             progress(done / count)
-        if e.late and not exhaustive:
-            break
     assert best is not None
     effort = e.spent(profiles=done, scale=e.scale, best_improvement=best[0], bound_gap=gap if bounded and np.isfinite(gap) else None)
     if best[0] > e.tolerance:
@@ -93,21 +93,23 @@ def _refuted(found: _Better, effort: dict[str, Any]) -> Finding:
     return Finding(name, Verdict.REFUTED, gain, witness, "comparison of outcomes", effort, reason)
 
 
-def _look(e: Evaluator, part: Profiles) -> _Better:
+def _look(e: Evaluator, part: Profiles, *, limited: bool) -> _Better:
     outcomes = e.outcomes(part)
     e.note_scale(outcomes, part)
     welfare = e.welfares(outcomes, part)
     e.scale = max(e.scale, float(np.abs(welfare).max()))
     bound = e.optional("welfare_bounds", "welfare_bound", len(welfare), part)
-    gain, how, row = max(_better(e, part, welfare), key=lambda item: item[0])
+    gain, how, row = max(_better(e, part, welfare, limited=limited), key=lambda item: item[0])
     return gain, row_of(part, row), how, float(welfare[row]), None if bound is None else float(np.max(bound - welfare))
 
 
-def _better(e: Evaluator, part: Profiles, welfare: FloatArray) -> list[tuple[float, dict[str, Any], int]]:
+def _better(e: Evaluator, part: Profiles, welfare: FloatArray, *, limited: bool) -> list[tuple[float, dict[str, Any], int]]:
     found: list[tuple[float, dict[str, Any], int]] = []
     batch = len(welfare)
     rng = np.random.default_rng(e.seed)
     for agent in e.agents:
+        if limited and e.late and found:
+            break
         lies = misreports(e.spaces[agent], e.effort.deviations, part[agent], rng)
         candidates = lies.shape[1]
         reports = {n: np.repeat(v, candidates, axis=0) for n, v in part.items()}

@@ -153,6 +153,31 @@ def _row(argument: Any, k: int) -> Any:
     return {name: values[k] for name, values in argument.items()}
 
 
+class Pace:
+    """Batch sizes that grow while the mechanism is fast, so that a time limit is kept also where one outcome takes long.
+
+    Args:
+        most: largest batch.
+    """
+
+    def __init__(self, most: int) -> None:
+        self.size = 1
+        self._most = max(1, most)
+        self._begun = time.perf_counter()
+
+    def start(self) -> None:
+        """A batch begins."""
+        self._begun = time.perf_counter()
+
+    def stop(self) -> None:
+        """A batch has ended."""
+        took = time.perf_counter() - self._begun
+        if took < 0.1:
+            self.size = min(8 * self.size, self._most)
+        elif took > 1.0:
+            self.size = max(1, self.size // 2)
+
+
 def stacked(profiles: Sequence[Mapping[str, Any]], agents: Sequence[str]) -> Profiles:
     """Single profiles as a batch."""
     return {name: np.asarray([p[name] for p in profiles]) for name in agents}

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hurwicz._foundation import FloatArray
-from hurwicz.audits.evaluation import Evaluator, Profiles, one_profile, plain, row_of
+from hurwicz.audits.evaluation import Evaluator, Pace, Profiles, one_profile, plain, row_of
 from hurwicz.audits.finding import Finding, Verdict, Witness
 from hurwicz.audits.local_search import pattern_search, round_significant
 from hurwicz.typespaces import Box, Finite, Interval, TypeSpace
@@ -130,22 +130,28 @@ def _ladder(e: Evaluator, at: Profiles | None, prior: Any, progress: Callable[[f
     if e.effort.profiles:
         groups.append(("drawn", e.drawn_profiles(e.effort.profiles, prior)))
     tables = {"named": 0, "corners": 0, "drawn": 0}
-    deviations = 0
+    deviations, cut = 0, False
     tops: dict[str, list[_Candidate]] = {name: [] for name in e.agents}
     for kind, profiles in groups:
         count = len(profiles[e.agents[0]])
-        per = max(1, _CHUNK // (e.effort.deviations + len(_FACTORS) + 1))
-        for begin in range(0, count, per):
-            if e.late and kind == "drawn" and begin:
-                break
-            part = {n: v[begin : begin + per] for n, v in profiles.items()}
+        pace = Pace(_CHUNK // (e.effort.deviations + len(_FACTORS) + 1))
+        begin = 0
+        while begin < count and not cut:
+            pace.start()
+            part = {n: v[begin : begin + pace.size] for n, v in profiles.items()}
             truthful = e.outcomes(part)
             e.note_scale(truthful, part)
             for name in e.agents:
+                cut = e.late and any(tops.values())
+                if cut:
+                    break
                 gains, lies = _deviate(e, name, part, truthful, rng)
                 deviations += gains.size
                 _keep(tops[name], gains, lies, part, e.effort.refinements)
-            tables[kind] += len(part[e.agents[0]])
+            else:
+                tables[kind] += len(part[e.agents[0]])
+            begin += len(part[e.agents[0]])
+            pace.stop()
             if progress is not None:
                 progress(min(0.9, (sum(tables.values())) / max(1, sum(len(p[e.agents[0]]) for _, p in groups))))
         if kind == "named" and any(t and t[0][0] > e.tolerance for t in tops.values()):
@@ -155,6 +161,8 @@ def _ladder(e: Evaluator, at: Profiles | None, prior: Any, progress: Callable[[f
     before = e.evaluations
     for name in e.agents:
         found = tops[name]
+        if not found:
+            continue  # the time limit came before this agent
         if _numeric(e.spaces[name]) and e.effort.refinements and not (e.late and best is not None):
             found = _refine(e, name, found, others_too=not only_named)
         gain, row, lie = max(found, key=lambda item: item[0])
@@ -170,6 +178,8 @@ def _ladder(e: Evaluator, at: Profiles | None, prior: Any, progress: Callable[[f
         scale=e.scale,
         best_gain=best[0],
     )
+    if cut:
+        effort["cut_by_time_limit"] = True
     gain, name, row, lie = best
     if gain <= e.tolerance:
         drawn = tables["drawn"]
@@ -189,7 +199,8 @@ def _ladder(e: Evaluator, at: Profiles | None, prior: Any, progress: Callable[[f
                 "have one that this search finds"
                 if drawn
                 else ""
-            ),
+            )
+            + ("; the time limit came before the end of the search" if cut else ""),
         )
     gain, profile, misreport = _simplest(e, name, row, lie, gain, keep_profile=only_named)
     u_true, u_lie = truth_and_lie(e, name, profile, misreport)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hurwicz._foundation import FloatArray
-from hurwicz.audits.evaluation import Evaluator, Profiles, joined, plain, row_of
+from hurwicz.audits.evaluation import Evaluator, Pace, Profiles, joined, plain, row_of
 from hurwicz.audits.finding import Finding, Verdict, Witness
 from hurwicz.audits.local_search import pattern_search
 from hurwicz.settings import Outcomes, Property
@@ -79,18 +79,19 @@ def profilewise(
         if e.effort.profiles:
             drawn = e.effort.profiles
             profiles = joined(profiles, e.drawn_profiles(drawn, prior))
+    count = len(profiles[e.agents[0]])
     worst: tuple[float, int, dict[str, Any]] | None = None
     if at is not None:
         worst = _worst(e, short, at)
     named = worst is not None and worst[0] > e.tolerance
     if worst is None or not named:
-        found = _in_chunks(e, short, profiles, progress)
+        found, done = _in_chunks(e, short, profiles, progress, limited=not exhaustive)
+        drawn, count = max(0, drawn - (count - done)), done
         worst = found if worst is None or found[0] > worst[0] else worst
         if not exhaustive:
             better = _climb(e, short, worst)
             worst = better if better[0] > worst[0] else worst
     value, column, profile = worst
-    count = len(profiles[e.agents[0]])
     effort = e.spent(profiles=count, profiles_drawn=drawn, scale=e.scale, worst=value)
     if value <= e.tolerance:
         figure = -value if name == Property.EX_POST_IR else max(value, 0.0) if name == Property.STRONG_BUDGET_BALANCE else -value
@@ -150,17 +151,22 @@ def _worst(e: Evaluator, short: Shortfall, profiles: Profiles) -> tuple[float, i
 
 
 def _in_chunks(
-    e: Evaluator, short: Shortfall, profiles: Profiles, progress: Callable[[float], None] | None
-) -> tuple[float, int, dict[str, Any]]:
-    count, size = len(profiles[e.agents[0]]), 100_000 if e.batched else 200
+    e: Evaluator, short: Shortfall, profiles: Profiles, progress: Callable[[float], None] | None, *, limited: bool
+) -> tuple[tuple[float, int, dict[str, Any]], int]:
+    """The worst profile, and how many were looked at before the time limit."""
+    count, done = len(profiles[e.agents[0]]), 0
+    pace = Pace(100_000)
     worst: tuple[float, int, dict[str, Any]] | None = None
-    for begin in range(0, count, size):
-        here = _worst(e, short, {n: v[begin : begin + size] for n, v in profiles.items()})
+    while done < count and not (limited and e.late and worst is not None):
+        pace.start()
+        here = _worst(e, short, {n: v[done : done + pace.size] for n, v in profiles.items()})
         worst = here if worst is None or here[0] > worst[0] else worst
+        done = min(count, done + pace.size)
+        pace.stop()
         if progress is not None:
-            progress(min(1.0, (begin + size) / count))
+            progress(done / count)
     assert worst is not None
-    return worst
+    return worst, done
 
 
 def _climb(e: Evaluator, short: Shortfall, start: tuple[float, int, dict[str, Any]]) -> tuple[float, int, dict[str, Any]]:
