@@ -133,6 +133,16 @@ def test_longer_polynomials_and_dispatchable_load() -> None:
     assert result.price_rounds <= 10
 
 
+def test_marginal_costs_that_start_at_zero() -> None:
+    case = grids.grid(
+        [0.0, 60.0, 60.0],
+        [(1, 0.0, 340.0, "2 0 0 3 0.05 0 0"), (3, 0.0, 59.0, "2 0 0 3 0.1 0 0")],
+        [(1, 2, 0.1, 0.0), (2, 3, 0.1, 0.0), (1, 3, 0.2, 0.0)],
+    )
+    check_against_reference(case, "powermodels", 1.0)
+    assert reference_optimum(case, solver="clarabel").objective == pytest.approx(0.05 * 80**2 + 0.1 * 40**2, rel=1e-9)
+
+
 def test_phase_shifter_and_tap() -> None:
     case = grids.grid(
         [0.0, 60.0, 60.0],

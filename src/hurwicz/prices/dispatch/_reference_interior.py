@@ -88,7 +88,8 @@ def interior_optimum(
     served = [bus for bus in range(buses) if balance[bus]]
     for bus in served:
         equal.add(balance[bus], need[bus] / base)
-    money = float(np.median(np.abs(linear[linear != 0]))) if linear.any() else 1.0
+    top = np.array([abs(linear[k]) + quadratic[k] * max(abs(low), abs(high)) / base for k, (_, low, high, _) in enumerate(units)])
+    money = float(np.median(top[top > 0])) if np.any(top > 0) else max(float(np.abs(linear).max(initial=0.0)), 1.0)
     settings = clarabel.DefaultSettings()
     settings.verbose, settings.max_threads = False, 1
     settings.tol_gap_abs, settings.tol_gap_rel, settings.tol_feas = 1e-12, 1e-12, 1e-10

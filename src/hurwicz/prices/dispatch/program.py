@@ -128,7 +128,7 @@ class NetworkProgram:
             gather = sparse.csc_matrix((np.ones(pieces), (supply.unit, np.arange(pieces))), shape=(len(net.unit_bus), movers))
             H = H + base**2 * (gather.T @ sparse.diags(weight) @ gather)
             q = q + base * (gather.T @ (weight * (supply.base - centre)))
-        money = float(np.median(np.abs(q[q != 0]))) if np.any(q != 0) else 1.0
+        money = money_scale(np.concatenate([supply.start, level[pieces:]]), np.concatenate([supply.end, level[pieces:]])) * base
         zero_flow, zero_angle = sparse.csc_matrix((pairs, movers)), sparse.csc_matrix((n, angles))
         live = np.diff(sparse.hstack([put, self.out], format="csr").tocsr().indptr) > 0
         eye, flow_eye = sparse.identity(movers, format="csc"), sparse.identity(pairs, format="csc")
@@ -186,6 +186,12 @@ class NetworkProgram:
         np.add.at(lost, slack_buses[slack_sign > 0], slack[slack_sign > 0])
         np.add.at(spilled, slack_buses[slack_sign < 0], slack[slack_sign < 0])
         return ProgramSolution(output, price, flow_price, theta, lost, spilled, gap)
+
+
+def money_scale(start: FloatArray, end: FloatArray) -> float:
+    """Size of the marginal costs in play, $/MWh: the unit of money that keeps the solver's numbers near 1."""
+    size = np.maximum(np.abs(start), np.abs(end))
+    return float(np.median(size[size > 0])) if np.any(size > 0) else 1.0
 
 
 def slack_limits(net: DcNetwork, put_in: FloatArray, taken_out: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -257,7 +263,7 @@ def interior_point(
     import clarabel
 
     best: tuple[float, Any] | None = None
-    status = None
+    status, infeasible = "", 0
     for extra in _LADDER:
         settings = _settings(extra)
         cones = [clarabel.ZeroConeT(equalities), clarabel.NonnegativeConeT(A.shape[0] - equalities)]
@@ -268,7 +274,10 @@ def interior_point(
             continue
         status = str(solution.status)
         if "PrimalInfeasible" in status:
-            raise InfeasibleError("no dispatch meets demand within the line limits")
+            infeasible += 1
+            if infeasible == 2:  # one setting alone may be misled by its own scaling
+                raise InfeasibleError("no dispatch meets demand within the line limits")
+            continue
         gap = abs(solution.obj_val - solution.obj_val_dual) / max(1.0, abs(solution.obj_val))
         worst = max(solution.r_prim, solution.r_dual, gap)
         if np.isfinite(worst) and (best is None or worst < best[0]):

@@ -12,7 +12,7 @@ from scipy.sparse.linalg import splu
 
 from hurwicz._foundation import FloatArray, SolverError
 from hurwicz.prices.dispatch.network import DcNetwork, IntArray
-from hurwicz.prices.dispatch.program import NetworkProgram, ProgramSolution, Supply, interior_point
+from hurwicz.prices.dispatch.program import NetworkProgram, ProgramSolution, Supply, interior_point, money_scale
 
 _VIOLATED = 1e-8  # p.u.
 _SCALED = 1e-10  # of the limit: for lines of very large ratings
@@ -85,7 +85,7 @@ class ReducedProgram:
         width = supply.width / base
         slope = (supply.end - supply.start) / np.maximum(supply.width, 1e-300) * base**2
         q = supply.start * base
-        money = float(np.median(np.abs(q[q != 0]))) if np.any(q != 0) else 1.0
+        money = money_scale(supply.start, supply.end) * base
         island = net.island[bus]
         balance = np.zeros((self.parts, pieces))
         balance[island, np.arange(pieces)] = 1.0
