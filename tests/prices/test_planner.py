@@ -149,6 +149,7 @@ def test_c8_planning_with_a_cost_that_is_a_tenth_too_high():
     assert believed.value.actions["crowd"] == pytest.approx(plan, abs=1e-9)
 
 
+@pytest.mark.slow
 def test_c10_the_papers_minimum_is_local_and_the_global_one_is_found():
     graph = PriceGraph.from_loss(lambda x: (x["1"] + x["2"] - 5) ** 2 + 0.5 * jnp.sin(4 * jnp.pi * x["2"]), {"1": (), "2": ()}).compile()
     agents = [DeclaredAgent(name, Quadratic(), 0.1) for name in ("1", "2")]
@@ -160,7 +161,7 @@ def test_c10_the_papers_minimum_is_local_and_the_global_one_is_found():
     x1 = (5 - x2) / 1.1
     best = ((x1 + x2 - 5) ** 2 + 0.5 * np.sin(4 * np.pi * x2) + 0.1 * (x1**2 + x2**2)).min()
     assert best == pytest.approx(0.6905, abs=1e-4)
-    several = coordinate(graph, agents, dynamics=GradientResponse(0.01), starts=12, seed=1, max_rounds=60_000)
+    several = coordinate(graph, agents, dynamics=GradientResponse(0.02), starts=12, seed=1, tol=1e-7, max_rounds=60_000)
     assert total_loss(graph, several.value.actions, agents) == pytest.approx(best, abs=1e-7)
     assert several.status is Status.LOCAL_OPTIMUM
 

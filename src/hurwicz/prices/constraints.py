@@ -60,6 +60,7 @@ def method_of_multipliers(
     """
     penalty = _first_penalty(exchange, start)
     exchange.terms = exchange.terms._replace(penalty=penalty)
+    highest = 100.0 * penalty
     x, before, inner = start, np.inf, max(tol, 1e-4)
     reached = None
     worst = np.inf
@@ -72,8 +73,9 @@ def method_of_multipliers(
         worst = _worst(exchange, x)
         if gap <= tol * (1.0 + float(np.max(np.abs(x), initial=0.0))) and inner <= tol:
             return reached, worst
-        if gap > 0.25 * before:
-            penalty *= 5.0
+        # A convex problem converges at any penalty; a large one only makes the agents' part ill conditioned, hence the cap.
+        if gap > 0.25 * before and penalty < highest:
+            penalty *= 3.0
             exchange.terms = exchange.terms._replace(penalty=penalty)
         before = gap
         inner = max(tol, min(0.1 * inner, 0.1 * gap))

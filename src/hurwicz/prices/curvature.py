@@ -78,7 +78,9 @@ def reveal_curvature(exchange: Exchange, x: FloatArray, weight: float, nudge: fl
         for member in index:
             forward = np.column_stack([moves[c, 1.0][member] / (weight * size[member[c]]) for c in range(width)])
             backward = np.column_stack([moves[c, -1.0][member] / (weight * size[member[c]]) for c in range(width)])
-            up, down = np.diag(forward) > 1e-6 / weight, np.diag(backward) > 1e-6 / weight
+            ahead, back = np.diag(forward), np.diag(backward)
+            # A bound within the nudge lets a little through on its side; a tenth of the other side's move is not free.
+            up, down = ahead > np.maximum(1e-6 / weight, 0.1 * back), back > np.maximum(1e-6 / weight, 0.1 * ahead)
             free[member] = up & down
             side[member] = np.where(up & ~down, 1.0, np.where(down & ~up, -1.0, 0.0))
             inverse = np.where(up & down, 0.5 * (forward + backward), np.where(up, forward, backward))

@@ -10,7 +10,7 @@ import numpy as np
 
 from hurwicz._foundation import FloatArray, GraphError, NotFiniteError, float64_scope
 from hurwicz.prices.graph import Node, as_actions
-from hurwicz.prices.waist import Waist, find_waist
+from hurwicz.prices.waist import FlatProgram, Waist, affine_values, find_waist
 from hurwicz.valuations.numbers import Numbers, numbers
 
 
@@ -196,6 +196,18 @@ class SystemLoss:
     ) -> dict[str, FloatArray]:
         """d²S/dx² at ``actions`` applied to ``direction``."""
         return self.unflatten(np.asarray(self.call("bend", self.flatten(actions), self.flatten(direction), self.terms(data))))
+
+    @cached_property
+    def affine_constraints(self) -> bool:
+        """True where every hard constraint is affine in the actions, by structure."""
+        for name in self.constraints:
+            with float64_scope():
+                program = FlatProgram(
+                    lambda flat, terms, name=name: self.evaluate(self.pieces(flat), terms.data)[name], np.zeros(self.size), self.terms()
+                )
+            if program.outputs[0] not in affine_values(program, program.inputs[0])[1]:
+                return False
+        return True
 
     @cached_property
     def waist(self) -> Waist | None:

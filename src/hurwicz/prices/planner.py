@@ -113,7 +113,9 @@ def drive(exchange: Exchange, dynamics: Dynamics, start: FloatArray, tol: float,
             if residual < best:
                 best, best_at = residual, len(residuals)
             size = float(np.max(np.abs(iterate.x), initial=0.0))
-            if size > 1e10 * first_size or (residual > 1e4 * best and residual > 1e-3 and len(residuals) > best_at + 5):
+            # Only where the next actions depend on the last alone does a residual that grew so far tell that it will go on growing.
+            grows = dynamics.memoryless and residual > 1e4 * best and residual > 1e-3 and len(residuals) > best_at + 5
+            if size > 1e10 * first_size or grows:
                 cause = f"{dynamics.title}: the residual grew from {best:.2g} to {residual:.2g} and the actions to {size:.2g}"
                 return _Reached(dynamics.result(iterate), residual, Status.DIVERGED, cause)
             earlier = [*earlier, iterate.x][-3:]

@@ -88,7 +88,8 @@ class Proximal(Rule):
         moved = exchange.ask(price, anchor=x, weight=rho)
         gap, reached = moved - x, exchange.value(moved)
         if self.weight is None and reached > value - price @ gap + 0.5 * rho * (gap @ gap) + 1e-12 * (1.0 + abs(value)):
-            rho = max(2.0 * rho, 1.001 * steepest_curvature(exchange, moved))
+            # S is steeper between here and there than the weight says: the answer is not taken.
+            return Iterate(x, relative(gap, x), (4.0 * rho, value))
         return Iterate(moved, relative(gap, x), (rho, reached))
 
 
@@ -117,7 +118,8 @@ class Accelerated(Rule):
         moved = exchange.ask(price, anchor=ahead, weight=rho)
         gap = moved - ahead
         if self.weight is None and exchange.value(moved) > value - price @ gap + 0.5 * rho * (gap @ gap) + 1e-12 * (1.0 + abs(value)):
-            rho = max(2.0 * rho, 1.001 * steepest_curvature(exchange, moved))
+            # S is steeper between here and there than the weight says: the answer is not taken, and the momentum dropped.
+            return Iterate(iterate.x, relative(gap, ahead), (4.0 * rho, iterate.x, 1.0))
         following = 0.5 * (1.0 + np.sqrt(1.0 + 4.0 * momentum**2))
         if (ahead - moved) @ (moved - iterate.x) > 0:
             following, then = 1.0, moved

@@ -151,7 +151,7 @@ class PriceNewton(Rule):
         if memory["stalled"] >= _PATIENCE:
             return self._rescue(exchange, iterate, memory)
         foreseen, slopes = _solve_model(exchange, model)
-        if exchange.loss.constraints:
+        if exchange.loss.constraints and exchange.loss.affine_constraints:
             foreseen, slopes = self._feasible(exchange, model, foreseen)
         # A model made of few answers is not believed far away from them.
         last = model.xs[-1]
@@ -162,10 +162,10 @@ class PriceNewton(Rule):
         weight = np.clip(0.1 * stiffness(slopes), memory["least"], memory["steep"])
         x = exchange.ask(price, anchor=foreseen, weight=weight)
         residual = relative(x - foreseen, x)
-        if not residual <= 1e2 * memory["best"]:
+        if not (residual <= 1e2 * memory["best"] and np.max(np.abs(x - last)) <= 10.0 * reach):
             # The model has led far astray: back to where it was best, and descend from there.
             memory["stalled"] = _PATIENCE
-            return Iterate(memory["best_x"], memory["best"], memory)
+            return Iterate(memory["best_x"], min(memory["best"], 1.0), memory)
         if residual < memory["best"]:
             memory["best_x"] = x
         memory["model"] = model.learn(x, price + weight * (foreseen - x))

@@ -43,8 +43,8 @@ class Anderson(Rule):
         answer = exchange.ask(price, anchor=at, weight=rho)
         gap = answer - at
         if self.weight is None and exchange.value(answer) > value - price @ gap + 0.5 * rho * (gap @ gap) + 1e-12 * (1.0 + abs(value)):
-            rho = max(2.0 * rho, 1.001 * steepest_curvature(exchange, answer))
-            memory.update(points=[], gaps=[], best=np.inf)
+            memory.update(rho=4.0 * rho, at=iterate.x, points=[], gaps=[], best=np.inf)
+            return Iterate(iterate.x, relative(gap, at), memory)
         size = float(np.linalg.norm(gap))
         if size > 2.0 * memory["best"]:
             memory.update(points=[], gaps=[], best=np.inf)
