@@ -45,7 +45,7 @@ def efficiency(e: Evaluator, at: Profiles | None, prior: Any = None, progress: C
     count = len(profiles[e.agents[0]])
     best: _Better | None = None
     gap, bounded, done = -np.inf, True, 0
-    pace = Pace(50_000 // (e.effort.deviations * len(e.agents)))
+    pace = Pace(50_000 // (e.effort.deviations * len(e.agents)), limited=not exhaustive)
     while done < count and not (e.late and not exhaustive and best is not None):
         pace.start()
         part = {n: v[done : done + pace.size] for n, v in profiles.items()}

@@ -158,10 +158,11 @@ class Pace:
 
     Args:
         most: largest batch.
+        limited: begin with one profile; without a time limit, begin with the largest batch.
     """
 
-    def __init__(self, most: int) -> None:
-        self.size = 1
+    def __init__(self, most: int, *, limited: bool = True) -> None:
+        self.size = 1 if limited else max(1, most)
         self._most = max(1, most)
         self._begun = time.perf_counter()
 
@@ -172,9 +173,9 @@ class Pace:
     def stop(self) -> None:
         """A batch has ended."""
         took = time.perf_counter() - self._begun
-        if took < 0.1:
+        if took < 0.5:
             self.size = min(8 * self.size, self._most)
-        elif took > 1.0:
+        elif took > 3.0:
             self.size = max(1, self.size // 2)
 
 

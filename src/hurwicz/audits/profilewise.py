@@ -155,7 +155,7 @@ def _in_chunks(
 ) -> tuple[tuple[float, int, dict[str, Any]], int]:
     """The worst profile, and how many were looked at before the time limit."""
     count, done = len(profiles[e.agents[0]]), 0
-    pace = Pace(100_000)
+    pace = Pace(100_000, limited=limited)
     worst: tuple[float, int, dict[str, Any]] | None = None
     while done < count and not (limited and e.late and worst is not None):
         pace.start()
