@@ -23,7 +23,7 @@ from hurwicz._foundation import (
 )
 from hurwicz.prices.convexity import certify_convex
 from hurwicz.prices.curvature import SecondOrder, second_order_test
-from hurwicz.prices.dynamics import Accelerated, Dynamics, PriceNewton
+from hurwicz.prices.dynamics import Accelerated, Dynamics, GradientResponse, PriceNewton, Proximal
 from hurwicz.prices.dynamics.protocol import relative, steepest_curvature
 from hurwicz.prices.exchange import Exchange, Iterate, RoundLimit
 from hurwicz.prices.graph import PriceGraph, as_actions
@@ -280,7 +280,7 @@ class _Run:
                 return reached
             start = reached.x + 1e-2 * (1.0 + float(np.max(np.abs(reached.x), initial=0.0))) * self.tested.direction
             # Newton is drawn to any stationary point; from here on a method that only descends.
-            dynamics = Accelerated() if isinstance(dynamics, PriceNewton) else dynamics
+            dynamics = dynamics if isinstance(dynamics, GradientResponse | Proximal | Accelerated) else Accelerated()
         return reached
 
     def constrained(self, dynamics: Dynamics, start: FloatArray) -> _Reached:
