@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Sequence
+from functools import cache
 
 import pytest
 
 from hurwicz._foundation import InputError
 from hurwicz.reproductions import mbi
-from hurwicz.reproductions.mbi.claim import Claim, Context, compare, show
+from hurwicz.reproductions.mbi.claim import Claim, Context, Plot, compare, show
 from hurwicz.reproductions.mbi.harness import EXPERIMENTS, summary
 
 FIELDS = ["id", "claim", "ours", "paper", "truth", "agrees", "note"]
@@ -69,9 +71,18 @@ DIFFERS = {  # rows where the library must not agree with the paper
 }
 
 
-@pytest.mark.parametrize("identity", WHOLE)
+SLOW = {"C.2", "C.10", "C.12"}  # with every call checked
+
+
+@cache
+def run(identity: str) -> tuple[Sequence[Claim], Sequence[Plot]]:
+    """One run of an experiment for all tests that look at it."""
+    return EXPERIMENTS[identity].run(Context(seed=1))
+
+
+@pytest.mark.parametrize("identity", [pytest.param(one, marks=pytest.mark.slow) if one in SLOW else one for one in WHOLE])
 def test_figures_are_true(identity: str) -> None:
-    rows, plots = EXPERIMENTS[identity].run(Context(seed=1))
+    rows, plots = run(identity)
     expected = {start: reach for (one, start), reach in TOLERANCES.items() if one == identity}
     seen = set()
     for row in rows:
@@ -98,14 +109,15 @@ def test_figures_are_true(identity: str) -> None:
         assert identity in plot.caption
 
 
+@pytest.mark.slow
 def test_local_minimum_of_c10_is_the_papers() -> None:
-    row = next(row for row in EXPERIMENTS["C.10"].run(Context())[0] if row.claim.startswith("loss that gradient"))
+    row = next(row for row in run("C.10")[0] if row.claim.startswith("loss that gradient"))
     assert row.agrees
     assert row.ours > row.truth + 0.4
 
 
 def test_a_clarke_audit_claims_no_proof_on_a_continuum() -> None:
-    row = next(row for row in EXPERIMENTS["C.4"].run(Context())[0] if row.claim == "DSIC under Clarke payments")
+    row = next(row for row in run("C.4")[0] if row.claim == "DSIC under Clarke payments")
     assert row.ours == "not_refuted"
     assert "not proved" in row.note
 

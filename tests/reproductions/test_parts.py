@@ -200,7 +200,7 @@ def test_satisficing_time_step_by_step(rho, start, weight, step) -> None:
         if price * (following - x) - weight * (following**2 - x**2) <= rho:
             break
         x, taken = following, taken + 1
-    assert abs(satisficing_time(rho, start=start, weight=weight, step=step) - taken) <= (1 if math.isclose(rho, 1e-4) else 0)
+    assert satisficing_time(rho, start=start, weight=weight, step=step) == taken
 
 
 def test_drift_two_routes() -> None:

@@ -8,18 +8,18 @@ import numpy as np
 
 from hurwicz.reproductions.mbi.claim import Claim, Context, Experiment, Plot, compare
 from hurwicz.reproductions.mbi.instances import C4, Aggregate
-from hurwicz.reproductions.mbi.markets import aggregate_market, declared
+from hurwicz.reproductions.mbi.markets import aggregate_market, declared, mechanism, types_of
 from hurwicz.reproductions.mbi.paths import gradient_path
 
 
-def revealed_type(price: float, action: float, *, low: float = 1e-6, high: float = 1e6) -> float:
+def revealed_type(price: float, action: float) -> float:
     """The lambda with marginal cost C'(x; lambda) = p at the answer x: one answer names a one-parameter type."""
-    from scipy.optimize import brentq
-
+    from hurwicz.prices.beliefs import identify
+    from hurwicz.typespaces import Interval
     from hurwicz.valuations import Quadratic
 
-    family = Quadratic()
-    return float(brentq(lambda theta: float(family.gradient(np.asarray(action), np.asarray(theta))) - price, low, high, xtol=1e-15))
+    found = identify(Quadratic().gradient, price, action, Interval(0.01, 10.0))
+    return 0.5 * (found.low + found.high)
 
 
 def belief_losses(truth: Aggregate, expected: float, rounds: int = 2) -> list[float]:
@@ -36,9 +36,12 @@ def belief_losses(truth: Aggregate, expected: float, rounds: int = 2) -> list[fl
     return losses
 
 
-def c14(context: Context) -> tuple[Sequence[Claim], Sequence[Plot]]:  # noqa: ARG001
+def c14(context: Context) -> tuple[Sequence[Claim], Sequence[Plot]]:
     """lambda_1 is .3, the planner assumes .1."""
+    from hurwicz.audits import audit
     from hurwicz.prices import coordinate, total_loss
+    from hurwicz.prices.payments import Clarke, Linear
+    from hurwicz.typespaces import Finite
 
     truth = C4.with_type(0, 0.3)
     market, data, agents = aggregate_market(truth.names), {"target": truth.target}, declared(truth)
@@ -46,6 +49,11 @@ def c14(context: Context) -> tuple[Sequence[Claim], Sequence[Plot]]:  # noqa: AR
     plan = coordinate(market, declared(C4), data=data, tol=1e-12).value
     short = gradient_path(C4, np.zeros(5), step=0.005, rounds=5000).actions
     losses = belief_losses(truth, 0.1)
+    true, grid = types_of(truth), Finite([0.1, 0.2, 0.3, 0.4, 0.5, 0.6])
+    context.say("C.14: auditing answers that are used as reports")
+    (shaded,) = audit(mechanism(truth, Linear()), ["DSIC"], effort="quick", seed=context.seed, at=[true])
+    (closed,) = audit(mechanism(truth, Clarke(), grid), ["DSIC"], effort="quick")
+    seen = shaded.witness
     explained = "The paper's text and its own run disagree, because they answer two questions."
     return [
         compare(
@@ -101,8 +109,26 @@ def c14(context: Context) -> tuple[Sequence[Claim], Sequence[Plot]]:  # noqa: AR
             paper=None,
             truth=0.0,
             note="Agent 1's answer to the plan's price reveals its marginal cost there, hence lambda_1; the next plan is the optimum. "
-            "True of a myopic agent: "
-            "an answer that will be used as a report invites shading as C.17 shows for reports. The paper has no second round.",
+            "True of a "
+            "myopic agent only. The paper has no second round.",
+        ),
+        compare(
+            "C.14",
+            "DSIC if that answer serves as a report and the plan pays linear prices",
+            ours=shaded.verdict.value,
+            paper=None,
+            truth="refuted",
+            note="An agent that looks ahead shades its answer"
+            + ("" if seen is None else f": agent {seen.agent} of type {seen.true_type:g} answers as if it were {seen.misreport:g}")
+            + ". The paper does not ask.",
+        ),
+        compare(
+            "C.14",
+            "DSIC if that answer serves as a report and the plan pays Clarke transfers",
+            ours=closed.verdict.value,
+            paper=None,
+            truth="proved",
+            note=f"On a grid of six types an agent, {closed.method}: Clarke payments close the gap. The paper does not ask.",
         ),
     ], []
 

@@ -11,27 +11,11 @@ from hurwicz._foundation import FloatArray
 from hurwicz.reproductions.mbi.beliefs import belief_losses
 from hurwicz.reproductions.mbi.claim import Claim, Context, Experiment, Plot, compare
 from hurwicz.reproductions.mbi.instances import C4, Aggregate
-from hurwicz.reproductions.mbi.markets import aggregate_market, declared
+from hurwicz.reproductions.mbi.markets import aggregate_market, declared, mechanism, types_of
 
 if TYPE_CHECKING:
     from hurwicz.audits import Finding
     from hurwicz.prices.direct import PriceMechanism
-    from hurwicz.typespaces import TypeSpace
-
-
-def types_of(problem: Aggregate) -> dict[str, float]:
-    """Agent name → lambda."""
-    return {name: float(value) for name, value in zip(problem.names, problem.curvature, strict=True)}
-
-
-def mechanism(problem: Aggregate, rule: Any, space: TypeSpace | None = None, *, prior: Any = None) -> PriceMechanism:
-    """The instance as a direct mechanism with one rule of payment; types in [.01, 10] if no space is given."""
-    from hurwicz.prices.direct import PriceMechanism
-    from hurwicz.prices.payments import QuadraticAggregate
-    from hurwicz.typespaces import Interval
-
-    spaces = None if prior is not None else dict.fromkeys(problem.names, space if space is not None else Interval(0.01, 10.0))
-    return PriceMechanism(QuadraticAggregate(problem.target, problem.names), rule, spaces, prior=prior)
 
 
 def transfers(direct: PriceMechanism, reports: dict[str, float]) -> FloatArray:

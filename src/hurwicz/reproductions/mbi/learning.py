@@ -101,6 +101,9 @@ def _learned(context: Context, name: str, start: FloatArray, gradient_seconds: f
     stuck = ""
     if run.below:
         stuck = f" {run.below} of 100 agents' mean actions lie below the clamp at 0, where a clipped Gaussian policy feels no gradient."
+    took = run.seconds if run.seconds_to_gap is None else run.seconds_to_gap
+    ratio = took / gradient_seconds
+    bound = " at least: PPO was not there when its box closed" if run.seconds_to_gap is None else ""
     claims = [
         compare(
             "C.6",
@@ -109,23 +112,20 @@ def _learned(context: Context, name: str, start: FloatArray, gradient_seconds: f
             paper=None,
             truth=best,
             note=f"stable-baselines3, one joint policy, tuned ({run.samples:,} samples, {run.seconds:.1f} s). {reached}{stuck} {_NOT_RUN}",
-        )
+        ),
+        compare(
+            "C.6",
+            f"PPO's time to +.1 % over that of gradient responses, start {name}",
+            ours=ratio,
+            paper=_RATE_IN_PAPER,
+            truth=None,
+            relative=0.5,
+            comparable=run.seconds_to_gap is not None or ratio > 1.5 * _RATE_IN_PAPER,
+            note=f"{took:.1f} s{bound}, against {gradient_seconds:.2g} s on this machine, same start, same gap. The paper's abstract says "
+            "'50x faster than model-free reinforcement learning', from figures that were typed in. A time has no true value, "
+            "and this one favours the prices: they see gradients, PPO sees a number a sample.",
+        ),
     ]
-    if run.seconds_to_gap is not None:
-        claims.append(
-            compare(
-                "C.6",
-                f"PPO's time to +.1 % over that of gradient responses, start {name}",
-                ours=run.seconds_to_gap / gradient_seconds,
-                paper=_RATE_IN_PAPER,
-                truth=None,
-                relative=0.5,
-                note=f"{run.seconds_to_gap:.1f} s against {gradient_seconds:.2g} s on this machine, same start, same gap. The paper's "
-                "abstract says "
-                "'50x faster than model-free reinforcement learning', from figures that were typed in. A time has no true value, "
-                "and this one favours the prices: they see gradients, PPO sees a number a sample.",
-            )
-        )
     return claims, run.seconds
 
 

@@ -13,6 +13,8 @@ from hurwicz.reproductions.mbi.instances import Aggregate
 
 if TYPE_CHECKING:
     from hurwicz.prices import DeclaredAgent, PopulationAgent, SystemLoss
+    from hurwicz.prices.direct import PriceMechanism
+    from hurwicz.typespaces import TypeSpace
 
 
 @lru_cache(maxsize=8)
@@ -65,3 +67,18 @@ def population(problem: Aggregate) -> PopulationAgent:
 def vector(problem: Aggregate, actions: Mapping[str, Any]) -> FloatArray:
     """Actions by name as one array in the agents' order."""
     return np.array([float(actions[name]) for name in problem.names])
+
+
+def types_of(problem: Aggregate) -> dict[str, float]:
+    """Agent name → lambda."""
+    return {name: float(value) for name, value in zip(problem.names, problem.curvature, strict=True)}
+
+
+def mechanism(problem: Aggregate, rule: Any, space: TypeSpace | None = None, *, prior: Any = None) -> PriceMechanism:
+    """The instance as a direct mechanism with one rule of payment; types in [.01, 10] if no space is given."""
+    from hurwicz.prices.direct import PriceMechanism
+    from hurwicz.prices.payments import QuadraticAggregate
+    from hurwicz.typespaces import Interval
+
+    spaces = None if prior is not None else dict.fromkeys(problem.names, space if space is not None else Interval(0.01, 10.0))
+    return PriceMechanism(QuadraticAggregate(problem.target, problem.names), rule, spaces, prior=prior)

@@ -39,10 +39,9 @@ class Path:
 
 def gradient_path(problem: Aggregate, start: FloatArray, *, step: float, rounds: int, lower: float = -math.inf, keep: bool = False) -> Path:
     """x_i <- max(lower, x_i + eta (p - 2 lambda_i x_i)) with p = -2 (sum x - Y), ``rounds`` times."""
-    from hurwicz.prices.populations import ArrayPopulation, QuadraticLoss
+    from hurwicz.prices.populations import ArrayPopulation
 
     population = ArrayPopulation(problem.curvature, lower=lower, workers=1)
-    loss = QuadraticLoss(target=problem.target)
     x = np.array(start, dtype=np.float64)
     losses, totals = np.empty(rounds + 1), np.empty(rounds + 1)
     history = np.empty((rounds + 1 if keep else 0, x.size))
@@ -55,5 +54,5 @@ def gradient_path(problem: Aggregate, start: FloatArray, *, step: float, rounds:
         if not losses[t] < _DIVERGED:
             return Path(losses[: t + 1], totals[: t + 1], x, history[: t + 1], True)
         if t < rounds:
-            total = population.gradient_step(x, float(-loss.gradient(total)), step)
+            total = population.gradient_step(x, -2.0 * (total - problem.target), step)
     return Path(losses, totals, x, history, False)

@@ -49,8 +49,8 @@ class PPOSettings:
     learning_rate: float = 3e-3
     learning_rate_end: float = 2e-5
     log_std: float = -3.5
-    log_std_end: float | None = -6.5
-    horizon: int = 600_000
+    log_std_end: float | None = -7.0
+    horizon: int = 300_000
     clip: float = 0.2
     network: tuple[int, ...] = ()
     value_weight: float = 0.0
@@ -254,7 +254,7 @@ def _train(
         def _on_step(self) -> bool:
             return not self.done
 
-    def rate(remaining: float) -> float:
+    def rate(remaining: float | int) -> float:
         share = min((1.0 - remaining) * _ENDLESS / tuned.horizon, 1.0)
         return float(tuned.learning_rate * (tuned.learning_rate_end / tuned.learning_rate) ** share)
 
