@@ -8,9 +8,12 @@ os.environ.setdefault("JAX_ENABLE_X64", "1")
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("MPLBACKEND", "agg")
 
+import sys
+import types
 from pathlib import Path
 
 import jaxtyping
+from beartype import BeartypeConf, beartype
 from sybil import Sybil
 from sybil.parsers.markdown import PythonCodeBlockParser, SkipParser
 
@@ -23,7 +26,11 @@ def _checked_modules() -> list[str]:
     return sorted(".".join(path.parts) for path in paths if path.name not in {"__init__", "schema"} and not path.name.endswith("_kernels"))
 
 
-jaxtyping.install_import_hook(_checked_modules(), "beartype.beartype")
+# An int is a float wherever a float is asked for, as PEP 484 says and plain beartype does not. The hook wants the checker by name.
+_checker = types.ModuleType("hurwicz_run_time_checks")
+_checker.check = beartype(conf=BeartypeConf(is_pep484_tower=True))  # type: ignore[attr-defined]
+sys.modules[_checker.__name__] = _checker
+jaxtyping.install_import_hook(_checked_modules(), f"{_checker.__name__}.check")
 
 # The Python blocks of every page are run; those of one page share their names, as a reader would expect.
 pytest_collect_file = Sybil(parsers=[PythonCodeBlockParser(), SkipParser()], patterns=["*.md"]).pytest()

@@ -37,7 +37,7 @@ class Audit(_Table):
     """How hard the auditor looks at a grid, where every report that it tries is a dispatch of its own."""
 
     enabled: bool = Field(True, description="audit every payment rule that was asked for")
-    seconds: Positive = Field(3.0, description="time for each property of each rule; what was searched by then is stated")
+    seconds: Positive = Field(1.0, description="time for each property of each rule; what was searched by then is stated")
     profiles: int = Field(2, ge=0, description="profiles of types drawn from the prior, beside the true one")
     deviations: int = Field(9, ge=1, description="misreports tried for each generator and profile, beside scaled ones")
 
@@ -56,7 +56,7 @@ class DispatchScenario(_Table):
     value_of_lost_load: Positive = Field(10000.0, description="$/MWh of demand not served; sets what a pivotal generator is paid")
     reference: bool = Field(True, description="also solve with every cost known, by an independent solver, and compare")
     prior: Prior = Field(default_factory=Prior, description="prior over each generator's cost multiplier")
-    samples: int = Field(64, ge=2, description="draws of the others' types behind the expected externality")
+    samples: int = Field(32, ge=2, description="draws of the others' types behind the expected externality")
     audit: Audit = Field(default_factory=Audit, description="how hard the auditor looks")
     seed: int = Field(0, ge=0, description="seed of every random draw")
 

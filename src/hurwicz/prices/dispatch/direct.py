@@ -234,8 +234,12 @@ class DispatchMechanism:
 
     @property
     def accuracy(self) -> float:
-        """Error of values and payments in $/h: of the solver, and three standard errors of the expected externality."""
-        return self._numeric + (3 * self.model.sampling_error if self.rule == "expected_externality" else 0.0)
+        """Error of the solver in values and payments, $/h.
+
+        The expected externality is paid as tabulated, sampling error and all; what that error may do to truth-telling in expectation is
+        ``model.sampling_error``, and a BIC audit may find it.
+        """
+        return self._numeric
 
     def _theta(self, reports: Mapping[str, NDArray[Any]]) -> FloatArray:
         batch = len(np.atleast_1d(reports[self._names[0]]))
