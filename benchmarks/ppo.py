@@ -23,16 +23,17 @@ def run(quick: bool = False) -> list[dict[str, Any]]:
     for name, start in starts.items():
         needed, taken, reached = learning.gradient_to_gap(start, step=0.001)
         rows.append(_row("gradient responses, eta = .001", name, needed, taken, reached))
-    boxes = [(_ALIKE, 40.0 if quick else 120.0, None), (_UNIFORM, 20.0 if quick else 240.0, None)]
+    boxes = [(_ALIKE, 40.0 if quick else 120.0, learning.ALIKE_SETTINGS), (_UNIFORM, 20.0 if quick else 240.0, learning.SPREAD_SETTINGS)]
     if not quick:
         boxes.append((_ALIKE, 60.0, ppo.LIBRARY_DEFAULTS))
     if not ppo.installed():
         print("PPO: skipped, stable-baselines3 is not installed; pip install 'hurwicz[bench]'")
         boxes = []
     for name, box, settings in boxes:
-        start = starts[name] if settings is None else None
+        defaults = settings is ppo.LIBRARY_DEFAULTS
+        start = None if defaults else starts[name]
         result = ppo.train(box, start=start, gap=learning.GAP, settings=settings, stop_at_gap=True, progress=_tell)
-        label = "PPO, tuned" if settings is None else "PPO, library defaults"
+        label = "PPO, library defaults" if defaults else "PPO, tuned"
         row = _row(label, name, result.samples_to_gap, result.seconds_to_gap, result.loss)
         rows.append(row | {"box_seconds": box, "samples": result.samples, "seconds": result.seconds, "below_clamp": result.below})
     _print(rows, best)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 import time
 from collections.abc import Callable, Sequence
@@ -114,6 +115,14 @@ def _chosen(only: Sequence[str] | None) -> list[Experiment]:
     return [one for one in EXPERIMENTS.values() if one.id in wanted]
 
 
+def made() -> str:
+    """Version, machine and date, for the head of a page."""
+    from importlib.metadata import version
+
+    cores, day = os.cpu_count(), time.strftime("%Y-%m-%d", time.gmtime())
+    return f"hurwicz {version('hurwicz')}, Python {platform.python_version()}, {platform.machine()}, {cores} cores, {day}"
+
+
 def summary(rows: Sequence[Claim]) -> dict[str, int]:
     """How many rows agree with the paper, how many differ, and how many have nothing to be compared with."""
     return {
@@ -125,13 +134,9 @@ def summary(rows: Sequence[Claim]) -> dict[str, int]:
 
 def page(rows: Sequence[Claim], plots: Sequence[tuple[str, Plot]], *, seconds: float, seed: int) -> Page:
     """One self-contained page: a table of all rows, then each experiment with its notes and plots."""
-    from importlib.metadata import version
-
     from hurwicz.reports import Page
 
-    made = f"hurwicz {version('hurwicz')}, Python {platform.python_version()}, {platform.machine()}, "
-    f"{time.strftime('%Y-%m-%d', time.gmtime())}"
-    sheet = Page("Mechanism-Based Intelligence, claim by claim", f"{PAPER}, appendix C, run again. {made}; seed {seed}; {seconds:.0f} s.")
+    sheet = Page("Mechanism-Based Intelligence, claim by claim", f"{PAPER}, appendix C, run again. {made()}; seed {seed}; {seconds:.0f} s.")
     sheet.figures(summary(rows))
     sheet.text(
         "For each claim: our figure, the paper's, and the true one (a closed form, or a certified value; a dash where there is none, "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 
@@ -14,6 +15,8 @@ from hurwicz.reproductions.mbi.instances import C2
 from hurwicz.reproductions.mbi.paths import gradient_path
 
 GAP = 1e-3
+ALIKE_SETTINGS = ppo.PPOSettings()
+SPREAD_SETTINGS = ppo.PPOSettings(horizon=600_000, log_std_end=-6.5)  # a spread start needs its noise for longer
 _ALIKE = "x = 1, where all agents move as one"
 _SHARE = 2 / 3  # of the time box goes to the start from which PPO can finish
 _RATE_IN_PAPER = 50.0  # abstract: "empirically 50x faster than Model-Free Reinforcement Learning"
@@ -26,12 +29,15 @@ def gradient_to_gap(start: FloatArray, *, step: float, gap: float = GAP, rounds:
 
     level = (1.0 + gap) * C2.optimal_loss()
     needed = gradient_path(C2, start, step=step, rounds=rounds, lower=0.0).rounds_to(level)
-    population, x = ArrayPopulation(C2.curvature, lower=0.0, workers=1), np.array(start)
-    total = float(x.sum())
-    began = time.perf_counter()
-    for _ in range(rounds if needed is None else needed):
-        total = population.gradient_step(x, -2.0 * (total - C2.target), step)
-    seconds = time.perf_counter() - began
+    population = ArrayPopulation(C2.curvature, lower=0.0, workers=1)
+    seconds = math.inf
+    for _ in range(3):  # the least of three: another program on the machine must not slow one side of a comparison
+        x = np.array(start)
+        total = float(x.sum())
+        began = time.perf_counter()
+        for _ in range(rounds if needed is None else needed):
+            total = population.gradient_step(x, -2.0 * (total - C2.target), step)
+        seconds = min(seconds, time.perf_counter() - began)
     return needed, seconds, C2.loss(x)
 
 
@@ -92,7 +98,8 @@ def _learned(context: Context, name: str, start: FloatArray, gradient_seconds: f
         reason = "Skipped: stable-baselines3 is not installed (pip install 'hurwicz[bench]')."
         return [compare("C.6", what, ours=None, paper=None, truth=best, note=f"{reason} {_NOT_RUN}")], 0.0
     context.say(f"C.6: PPO from {name}, {box:.0f} s")
-    run = ppo.train(box, start=start, seed=context.seed, gap=GAP, stop_at_gap=True, progress=context.say)
+    settings = ALIKE_SETTINGS if name == _ALIKE else SPREAD_SETTINGS
+    run = ppo.train(box, start=start, settings=settings, seed=context.seed, gap=GAP, stop_at_gap=True, progress=context.say)
     reached = (
         f"Within +.1 % after {run.samples_to_gap:,} samples and {run.seconds_to_gap:.1f} s."
         if run.samples_to_gap is not None and run.seconds_to_gap is not None

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import platform
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from hurwicz._foundation import InputError
 from hurwicz.reproductions.mbi.claim import Claim, show
-from hurwicz.reproductions.mbi.harness import EXPERIMENTS, summary
+from hurwicz.reproductions.mbi.harness import EXPERIMENTS, made, summary
 
 START, END = "<!-- claims: written by a command, see above -->", "<!-- end of claims -->"
 
@@ -43,7 +41,7 @@ def notes(rows: Sequence[Claim]) -> str:
     return "\n\n".join(parts)
 
 
-def fill(page: str, rows: Sequence[Claim], made: str) -> str:
+def fill(page: str, rows: Sequence[Claim], stamp: str) -> str:
     """The page with its table and notes replaced by those of ``rows``.
 
     Raises:
@@ -56,7 +54,7 @@ def fill(page: str, rows: Sequence[Claim], made: str) -> str:
     counts = ", ".join(f"{count} {what}" for what, count in summary(rows).items())
     return (
         "\n\n".join(
-            [head + START, f"{made}. Rows: {counts}.", table(rows), "## What was run, and where the figures differ", notes(rows), END]
+            [head + START, f"{stamp}. Rows: {counts}.", table(rows), "## What was run, and where the figures differ", notes(rows), END]
         )
         + tail
     )
@@ -67,13 +65,9 @@ def main(arguments: Sequence[str]) -> int:
     if len(arguments) != 2:
         print("usage: python -m hurwicz.reproductions.mbi.markdown out/mbi/claims.json docs/paper.md", file=sys.stderr)
         return 2
-    from importlib.metadata import version
-
     source, page = Path(arguments[0]), Path(arguments[1])
     rows = [Claim(**row) for row in json.loads(source.read_text(encoding="utf-8"))]
-    made = f"hurwicz {version('hurwicz')}, Python {platform.python_version()}, {platform.machine()}, "
-    f"{time.strftime('%Y-%m-%d', time.gmtime())}"
-    page.write_text(fill(page.read_text(encoding="utf-8"), rows, made), encoding="utf-8")
+    page.write_text(fill(page.read_text(encoding="utf-8"), rows, made()), encoding="utf-8")
     return 0
 
 

@@ -81,4 +81,5 @@ def mechanism(problem: Aggregate, rule: Any, space: TypeSpace | None = None, *, 
     from hurwicz.typespaces import Interval
 
     spaces = None if prior is not None else dict.fromkeys(problem.names, space if space is not None else Interval(0.01, 10.0))
-    return PriceMechanism(QuadraticAggregate(problem.target, problem.names), rule, spaces, prior=prior)
+    market = QuadraticAggregate(problem.target, problem.names, coefficients=np.ones(problem.curvature.size))
+    return PriceMechanism(market, rule, spaces, prior=prior)
