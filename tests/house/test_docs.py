@@ -12,8 +12,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-# These take minutes by design; the targets that they name are run elsewhere in CI or are benchmarks.
-LONG = re.compile(r"^(make |pip |git |hurwicz reproduce mbi$|python -m benchmarks)")
+# These take minutes by design, or read what those write; the tests of their rooms run what they do.
+LONG = re.compile(r"^(make |pip |git |hurwicz reproduce mbi(?! --only)|python -m (benchmarks|hurwicz.reproductions))")
 
 
 def _commands() -> list[tuple[str, str]]:

@@ -40,6 +40,7 @@ class Audit(_Table):
     seconds: Positive = Field(1.0, description="time for each property of each rule; what was searched by then is stated")
     profiles: int = Field(2, ge=0, description="profiles of types drawn from the prior, beside the true one")
     deviations: int = Field(9, ge=1, description="misreports tried for each generator and profile, beside scaled ones")
+    most_seconds: Positive = Field(60.0, description="a rule whose audit would take longer than this, on this grid and machine, is not audited")
 
 
 class DispatchScenario(_Table):
@@ -50,9 +51,8 @@ class DispatchScenario(_Table):
     network: Literal["powermodels", "matpower"] = Field("powermodels", description="which DC network model of the file holds")
     max_rounds: int = Field(20, ge=1, description="price rounds after which the run gives up (exit code 3)")
     tolerance: Positive = Field(1e-8, description="relative optimality and balance residual at which the run stops")
-    payments: list[Rule] = Field(
-        default=["linear", "own_path", "clarke", "expected_externality"], description="rules by which the generators are paid"
-    )
+    payments: list[Rule] | None = Field(None, description="rules by which the generators are paid; all that apply if left out")
+    payment_seconds: Positive = Field(30.0, description="time for each rule; one that would take longer on this grid is left out, with a note")
     value_of_lost_load: Positive = Field(10000.0, description="$/MWh of demand not served; sets what a pivotal generator is paid")
     reference: bool = Field(True, description="also solve with every cost known, by an independent solver, and compare")
     prior: Prior = Field(default_factory=Prior, description="prior over each generator's cost multiplier")
@@ -71,8 +71,8 @@ class DispatchScenario(_Table):
 
     @field_validator("payments")
     @classmethod
-    def _once(cls, payments: list[str]) -> list[str]:
-        if len(set(payments)) != len(payments):
+    def _once(cls, payments: list[str] | None) -> list[str] | None:
+        if payments is not None and len(set(payments)) != len(payments):
             raise ValueError(f"each rule at most once; got {payments}")
         return payments
 
@@ -130,7 +130,7 @@ class TargetScenario(_Table):
     payments: list[TargetRule] | None = Field(None, description="rules by which the agents are paid; all that apply if left out")
     prior: TypePrior | None = Field(None, description="common prior over lambda; needed for the rules that take an expectation")
     audit: bool = Field(True, description="audit every payment rule (named agents)")
-    effort: Literal["quick", "standard", "thorough"] = Field("standard", description="how hard the auditor looks")
+    effort: Literal["quick", "standard", "thorough"] = Field("quick", description="how hard the auditor looks")
     seed: int = Field(0, ge=0, description="seed of every random draw")
 
     @model_validator(mode="after")
