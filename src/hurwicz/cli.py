@@ -99,7 +99,8 @@ def info(as_json: AsJson = False) -> None:
 
     table = Table("", "", show_header=False, box=None, pad_edge=False)
     for name, value in facts.items():
-        table.add_row(name, ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else str(value))
+        parts = [f"{k} {v}" for k, v in value.items()] if isinstance(value, dict) else value if isinstance(value, list) else [str(value)]
+        table.add_row(name, ", ".join(parts))
     _console().print(table)
 
 
