@@ -78,11 +78,17 @@ def interval_newton(gradient: Elementwise, curvature: Elementwise, lower: Number
             raise SolverError("no finite best response: the offer is unbounded on the agent's set; bound the set or offer a weight > 0")
         reach = np.maximum(np.abs(x), 1.0)
     # Where a bound is the answer, it is exactly so: no bracket creeps up to it.
-    at_low, at_high = gradient(low) >= 0, gradient(high) <= 0
+    at_ends = gradient(low), gradient(high)
+    at_low, at_high = at_ends[0] >= 0, at_ends[1] <= 0
+    scale = np.max([np.where(np.isfinite(end), np.abs(end), 0.0) for end in at_ends], axis=0)
     high = np.where(at_low, low, high)
     low = np.where(at_high & ~at_low, high, low)
     x = np.clip(x, low, high)
     before = np.full(x.shape, np.inf)
+
+    def tiny(x: FloatArray) -> FloatArray:
+        return np.asarray(4e-16 * np.maximum(np.abs(x), 1e-3))
+
     for _ in range(200):
         slope = gradient(x)
         if not np.all(np.isfinite(slope)):
@@ -94,10 +100,12 @@ def interval_newton(gradient: Elementwise, curvature: Elementwise, lower: Number
             newton = x - slope / bend
         # The middle of the bracket where Newton leaves it or does not at least halve its last step.
         trusted = (bend > 0) & (newton >= low) & (newton <= high) & (np.abs(newton - x) <= 0.5 * before)
+        # Where the curvature is infinite (x^1.5 at 0), Newton stands still though the slope is large.
+        trusted &= (np.abs(newton - x) > tiny(x)) | (np.abs(slope) <= 1e-10 * scale)
         step = np.where((slope == 0) | (high <= low), x, np.where(trusted, newton, 0.5 * (low + high)))
         before = np.abs(step - x)
         x = step
-        if np.all(before <= 4e-16 * np.maximum(np.abs(x), 1e-3)):
+        if np.all(before <= tiny(x)):
             break
     return np.asarray(x)
 

@@ -3,7 +3,7 @@
 With S(x) = f(A x + b), the planner keeps for every agent what its last answers revealed: a point x at which its marginal
 cost is g, and the slope M of x with g. It solves its own small model
 
-    y = A (x + M (Aᵀ q - g)) + b,    q = -grad f(y),
+    y = A x(Aᵀ q) + b,    q = -grad f(y),    x(g) = x + M (g - g_last) or the curve through the answers,
 
 by Newton in R^d, offers the prices Aᵀ q around the actions that the model foresees, and corrects the model by the answers.
 """
@@ -24,23 +24,28 @@ from hurwicz.prices.exchange import Exchange, Iterate
 _WIDEST_BLOCK = 16
 _KEPT = 8
 _PATIENCE = 6
+_PULL = 1e-6
+_MODEL_STEPS = 30
 
 
 @dataclass
 class Revealed:
     """What the answers so far say of the agents: each is a point x and the marginal cost g at it.
 
-    A scalar action's answers lie on a monotone curve x(g): near g it is the secant through the two nearest of the last eight
-    answers, kept between their neighbours. A vector's are modelled by x + M (g - g_last), M corrected by the symmetric
-    rank-one update and kept without negative eigenvalues.
+    The points lie on x(u) with u = g + w x, w small: the resolvent of the marginal cost, which is monotone with slopes in
+    [0, 1/w] even where costs are flat or linear and x(g) jumps. Between two of the last eight answers a scalar action's
+    curve follows the secants on either side until they meet (their chord where they do not), so that a kink at a bound is
+    seen at once. A vector's is x + M (u - u_last), M corrected by the symmetric rank-one update and kept with eigenvalues
+    in [0, 1/w].
     """
 
     blocks: list[tuple[slice, int, int]]
     xs: list[FloatArray]
-    marginals: list[FloatArray]
+    us: list[FloatArray]
     slopes: list[FloatArray]
     guess: float
-    largest: float
+    pull: float
+    curves: dict[int, tuple[FloatArray, FloatArray, FloatArray]] = field(default_factory=dict)
 
     @classmethod
     def first(cls, exchange: Exchange, x: FloatArray, marginal: FloatArray, guess: float) -> Revealed:
@@ -53,59 +58,81 @@ class Revealed:
             width = count // members
             blocks.append((where, members, width) if width <= _WIDEST_BLOCK else (where, count, 1))
         slopes = [guess * np.broadcast_to(np.eye(width), (members, width, width)).copy() for _, members, width in blocks]
-        return cls(blocks, [x], [marginal], slopes, guess, 1e6 * guess)
+        pull = _PULL / guess
+        return cls(blocks, [x], [marginal + pull * x], slopes, guess, pull)
 
     def learn(self, x: FloatArray, marginal: FloatArray) -> Revealed:
         """The model after another answer."""
+        u = marginal + self.pull * x
         slopes = []
         for (where, members, width), slope in zip(self.blocks, self.slopes, strict=True):
             dx = (x[where] - self.xs[-1][where]).reshape(members, width)
-            dg = (marginal[where] - self.marginals[-1][where]).reshape(members, width)
-            slopes.append(slope if width == 1 else self._corrected(slope, dx, dg))
-        xs, marginals = [*self.xs, x][-_KEPT:], [*self.marginals, marginal][-_KEPT:]
-        return Revealed(self.blocks, xs, marginals, slopes, self.guess, self.largest)
+            du = (u[where] - self.us[-1][where]).reshape(members, width)
+            slopes.append(slope if width == 1 else self._corrected(slope, dx, du))
+        return Revealed(self.blocks, [*self.xs, x][-_KEPT:], [*self.us, u][-_KEPT:], slopes, self.guess, self.pull)
 
-    def _corrected(self, slope: FloatArray, dx: FloatArray, dg: FloatArray) -> FloatArray:
-        gap = dx - np.einsum("mij,mj->mi", slope, dg)
-        along = np.einsum("mi,mi->m", gap, dg)
-        safe = np.abs(along) > 1e-9 * np.linalg.norm(gap, axis=1) * np.linalg.norm(dg, axis=1)
+    def _corrected(self, slope: FloatArray, dx: FloatArray, du: FloatArray) -> FloatArray:
+        gap = dx - np.einsum("mij,mj->mi", slope, du)
+        along = np.einsum("mi,mi->m", gap, du)
+        safe = np.abs(along) > 1e-9 * np.linalg.norm(gap, axis=1) * np.linalg.norm(du, axis=1)
         rank_one = np.einsum("mi,mj->mij", gap, gap) / np.where(safe, along, 1.0)[:, None, None]
         values, vectors = np.linalg.eigh(slope + np.where(safe[:, None, None], rank_one, 0.0))
         # Convex costs answer monotonely: M has no negative eigenvalue.
-        return np.asarray(np.einsum("mij,mj,mkj->mik", vectors, np.clip(values, 0.0, self.largest), vectors))
+        return np.asarray(np.einsum("mij,mj,mkj->mik", vectors, np.clip(values, 0.0, 1.0 / self.pull), vectors))
 
-    def foresee(self, marginal: FloatArray) -> tuple[FloatArray, list[FloatArray]]:
-        """(x at marginal costs ``marginal``, slopes dx/dg there by block)."""
-        x = np.empty_like(marginal)
+    def foresee(self, u: FloatArray) -> tuple[FloatArray, list[FloatArray]]:
+        """(x at ``u``, slopes dx/du there by block)."""
+        x = np.empty_like(u)
         slopes = []
         for (where, members, width), slope in zip(self.blocks, self.slopes, strict=True):
             if width > 1:
-                away = (marginal[where] - self.marginals[-1][where]).reshape(members, width)
+                away = (u[where] - self.us[-1][where]).reshape(members, width)
                 x[where] = self.xs[-1][where] + np.einsum("mij,mj->mi", slope, away).ravel()
                 slopes.append(slope)
             else:
-                x[where], rise = self._on_curve(where, marginal[where])
+                x[where], rise = self._on_curve(where, u[where])
                 slopes.append(rise[:, None, None])
         return x, slopes
 
-    def _on_curve(self, where: slice, g: FloatArray) -> tuple[FloatArray, FloatArray]:
-        xs = np.stack([x[where] for x in self.xs])
-        gs = np.stack([marginal[where] for marginal in self.marginals])
-        far = np.abs(gs - g)
-        columns = np.arange(g.size)
-        nearest = np.argmin(far, axis=0)
-        x0, g0 = xs[nearest, columns], gs[nearest, columns]
-        tiny_g = 1e-13 * (1.0 + np.abs(g0))
-        other = (np.abs(gs - g0) > tiny_g) | (np.abs(xs - x0) > 1e-13 * (1.0 + np.abs(x0)))
-        second = np.argmin(np.where(other, far, np.inf), axis=0)
-        dx, dg = xs[second, columns] - x0, gs[second, columns] - g0
-        with np.errstate(divide="ignore", invalid="ignore"):
-            rise = np.where(np.abs(dg) > tiny_g, np.clip(dx / dg, 0.0, self.largest), self.largest)
-        rise = np.where(other[second, columns], rise, self.guess)
-        x = x0 + rise * (g - g0)
-        low = np.max(np.where(gs < g - tiny_g, xs, -np.inf), axis=0)
-        high = np.min(np.where(gs > g + tiny_g, xs, np.inf), axis=0)
-        return np.clip(x, low, np.maximum(low, high)), rise
+    def _on_curve(self, where: slice, u: FloatArray) -> tuple[FloatArray, FloatArray]:
+        us, xs, rises = self._curve(where)
+        last, columns = len(us) - 1, np.arange(u.size)
+        row = (us <= u).sum(axis=0) - 1
+        left, right = np.maximum(row, 0), np.minimum(row + 1, last)
+        # rises[k] leads to answer k, rises[k + 1] away from it.
+        u0, x0, u1, x1 = us[left, columns], xs[left, columns], us[right, columns], xs[right, columns]
+        before, chord, after = rises[left, columns], rises[right, columns], rises[np.minimum(right + 1, last + 1), columns]
+        inside = (row >= 0) & (row < last)
+        slope = np.where(row < 0, before, np.where(row >= last, after, chord))
+        x = np.where(row < 0, x1 - before * (u1 - u), x0 + slope * (u - u0))
+        ahead, back = x0 + before * (u - u0), x1 - after * (u1 - u)
+        bends = inside & ((before - chord) * (chord - after) > 0)
+        first = np.where(before > chord, ahead <= back, ahead >= back)
+        x = np.where(bends, np.where(first, ahead, back), x)
+        return x, np.where(bends, np.where(first, before, after), slope)
+
+    def _curve(self, where: slice) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Answers (u, x) in order of u, and the secants between neighbours, with the outermost twice."""
+        if where.start in self.curves:
+            return self.curves[where.start]
+        us, xs = np.stack([u[where] for u in self.us]), np.stack([x[where] for x in self.xs])
+        order = np.argsort(us, axis=0, kind="stable")
+        us, xs = np.take_along_axis(us, order, axis=0), np.take_along_axis(xs, order, axis=0)
+        rises = np.full((len(us) + 1, us.shape[1]), self.guess)
+        if len(us) > 1:
+            h = np.diff(us, axis=0)
+            apart = h > 1e-14 * np.abs(us).max(axis=0)
+            inner = rises[1:-1]
+            inner[...] = np.where(apart, np.clip(np.diff(xs, axis=0) / np.where(apart, h, 1.0), 0.0, 1.0 / self.pull), np.nan)
+            # Answers that coincide tell nothing of the slope between them: a neighbour's is taken.
+            for k in range(1, len(inner)):
+                inner[k] = np.where(np.isnan(inner[k]), inner[k - 1], inner[k])
+            for k in range(len(inner) - 2, -1, -1):
+                inner[k] = np.where(np.isnan(inner[k]), inner[k + 1], inner[k])
+            inner[...] = np.where(np.isnan(inner), self.guess, inner)
+            rises[0], rises[-1] = inner[0], inner[-1]
+        self.curves[where.start] = us, xs, rises
+        return self.curves[where.start]
 
     def times(self, slopes: list[FloatArray], vector: FloatArray) -> FloatArray:
         """The block diagonal ``slopes`` times a flat vector, or times the rows of a matrix."""
@@ -208,10 +235,28 @@ def _coupling(exchange: Exchange) -> float:
 
 
 def _solve_model(exchange: Exchange, model: Revealed) -> tuple[FloatArray, list[FloatArray]]:
-    """The actions that the model foresees at q = -grad f(y), y the aggregate that they give; and the slopes there."""
+    """The actions that the model foresees at its own equilibrium, and the slopes there.
+
+    By the proximal point method (Rockafellar 1976) with the model's small pull w: x <- R(Aᵀ q + w x), each step by Newton in R^d.
+    """
+    x = model.xs[-1]
+    slopes: list[FloatArray] = []
+    before = np.inf
+    for _ in range(_MODEL_STEPS):
+        found, slopes = _pulled(exchange, model, x)
+        change = relative(found - x, found)
+        x = found
+        if change <= 1e-12 or change > 0.5 * before:
+            break
+        before = change
+    return x, slopes
+
+
+def _pulled(exchange: Exchange, model: Revealed, anchor: FloatArray) -> tuple[FloatArray, list[FloatArray]]:
+    """Solve y = A R(Aᵀ q + w anchor) + b with q = -grad f(y)."""
     waist = exchange.loss.waist
     if waist is None:
-        matrix, offset = np.eye(model.xs[-1].size), np.zeros(model.xs[-1].size)
+        matrix, offset = np.eye(anchor.size), np.zeros(anchor.size)
     else:
         matrix, offset = waist.at(exchange.terms)
 
@@ -219,10 +264,10 @@ def _solve_model(exchange: Exchange, model: Revealed) -> tuple[FloatArray, list[
         return -exchange.price(y) if waist is None else waist.gradient(y, exchange.terms)
 
     def miss(y: FloatArray) -> tuple[FloatArray, FloatArray, list[FloatArray]]:
-        x, slopes = model.foresee(-matrix.T @ slope(y))
+        x, slopes = model.foresee(model.pull * anchor - matrix.T @ slope(y))
         return y - matrix @ x - offset, x, slopes
 
-    y = matrix @ model.xs[-1] + offset
+    y = matrix @ anchor + offset
     gap, x, slopes = miss(y)
     for _ in range(50):
         size = float(np.linalg.norm(gap))
