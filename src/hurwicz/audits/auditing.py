@@ -9,10 +9,12 @@ from hurwicz._foundation import InputError
 from hurwicz.audits.bayesian import bic, ex_ante_ir, interim_ir
 from hurwicz.audits.efficiency import efficiency
 from hurwicz.audits.effort import Effort, effort_of
-from hurwicz.audits.evaluation import Evaluator, stacked
+from hurwicz.audits.evaluation import Evaluator, UnsteadyError, stacked
+from hurwicz.audits.expectations import need_prior
 from hurwicz.audits.finding import Finding, Verdict
 from hurwicz.audits.incentives import dsic
 from hurwicz.audits.profilewise import SHORTFALLS, profilewise
+from hurwicz.audits.replay import replay
 from hurwicz.settings import PROPERTIES, DirectMechanism, Property
 from hurwicz.typespaces import ProductPrior
 
@@ -35,7 +37,8 @@ def audit(
     Finite type spaces that fit the effort are searched exhaustively (``proved`` or ``refuted``). On boxes the search goes up a ladder:
     named and extreme and random profiles, scaled reports, a grid, local refinement; what it finds is ``refuted`` with a witness that
     :func:`replay` recomputes, and otherwise ``not_refuted`` with the effort spent. Properties in expectation use exact sums on finite
-    types, else quadrature or samples with an error bar.
+    types, else quadrature or samples with an error bar. Every witness is replayed before it is returned; a mechanism that answers the
+    same reports differently (random draws, state) is ``not_applicable``.
 
     Args:
         mechanism: what to audit; batched members are used where it has them.
@@ -50,7 +53,8 @@ def audit(
         One finding a property, in the order asked for.
 
     Raises:
-        InputError: an unknown property, a profile outside the type spaces, or values that are not finite.
+        InputError: an unknown property, a profile or prior outside the type spaces, values that are not finite, a bound on welfare that
+            is none, or ``outcome`` and ``outcomes`` that differ.
 
     Example:
         >>> from hurwicz.prices.direct import PriceMechanism
@@ -76,15 +80,42 @@ def audit(
                 f"audit: expected profiles with a type in its space for every agent, got {dict(profile)!r} (wrong for {wrong})"
             )
     named = stacked(at, e.agents) if len(at) else None
+    if common is not None:
+        need_prior(e, common, ", ".join(wanted))
     findings = []
+    unsteady = ""
+    try:
+        e.probe()
+    except UnsteadyError as error:
+        unsteady = str(error)
     for name in wanted:
         if name in _NEED_PRIOR and common is None and properties is None:
             reason = "an expectation needs a prior, and none was given"
             findings.append(Finding(name, Verdict.NOT_APPLICABLE, None, None, "none", {}, reason))
             continue
         e.restart()
-        findings.append(_one(e, name, named, common, _tell(progress, name)))
+        if not unsteady:
+            try:
+                findings.append(_replayed(e, _one(e, name, named, common, _tell(progress, name)), common))
+                e.probe()
+            except UnsteadyError as error:
+                unsteady = str(error)
+    if unsteady:  # then nothing that was seen before counts either
+        return [Finding(name, Verdict.NOT_APPLICABLE, None, None, "none", {}, unsteady) for name in wanted]
     return findings
+
+
+def _replayed(e: Evaluator, finding: Finding, prior: ProductPrior | None) -> Finding:
+    # no refutation leaves without its witness having been replayed from its plain form
+    if finding.witness is None:
+        return finding
+    again = replay(e.mechanism, finding, prior=prior)
+    if again <= 0.0 or abs(again - finding.witness.gain) > 1e-6 * abs(finding.witness.gain) + e.tolerance:
+        raise UnsteadyError(
+            f"a witness against it gained {finding.witness.gain:.6g} when found and {again:.6g} when replayed: the mechanism draws at "
+            "random or keeps a state; audit its expectation over its own draws, or fix its seed"
+        )
+    return finding
 
 
 def _tell(progress: Progress | None, name: str) -> Callable[[float], None] | None:

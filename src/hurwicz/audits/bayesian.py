@@ -13,16 +13,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hurwicz._foundation import FloatArray
-from hurwicz.audits.evaluation import Evaluator, Profiles, plain
+from hurwicz.audits.evaluation import Evaluator, Profiles, column, plain
 from hurwicz.audits.expectations import (
     ExpectationRule,
     choose_rule,
+    fresh,
     interim_gain,
     interim_pairs,
     interim_utilities,
+    judged_gain,
     lower_rules,
     need_prior,
     nodes,
+    sampled_error,
+    sampling,
+    settled,
 )
 from hurwicz.audits.finding import Finding, Verdict, Witness
 from hurwicz.audits.local_search import pattern_search, round_significant
@@ -30,6 +35,7 @@ from hurwicz.settings import Property
 from hurwicz.typespaces import Box, Interval, ProductPrior, TypeSpace
 
 _TRUE_POINTS = 9
+_UNSETTLED = 1e-5  # of the span of utilities: a larger error of quadrature gives way to sampling
 _Start = tuple[Any, Any, bool]  # true type, misreport, whether the true type may be moved
 
 
@@ -64,6 +70,8 @@ def bic(e: Evaluator, prior: ProductPrior | None, at: Profiles | None, progress:
         named = 0 if at is None else len(at[agent])
         reports = _cover(space, e.effort.deviations) if not finite else space.grid(0)
         reports = reports if finite else np.concatenate([reports, trues])
+        rule = settled(e, common, agent, reports, trues, rule)
+        rules[-1] = _describe(rule)
         table = interim_utilities(e, common, agent, reports, trues, rule)
         match = [_index(reports, t) for t in trues]
         truthful = table[np.arange(len(trues)), match]
@@ -73,12 +81,14 @@ def bic(e: Evaluator, prior: ProductPrior | None, at: Profiles | None, progress:
         if isinstance(space, Interval | Box) and not e.late:
             starts = _refine(e, common, agent, space, starts, rule)
         for true, lie, free in starts:
-            told, lied, error = interim_gain(e, common, agent, true, lie, _fresh(rule))
+            if e.late and best is not None and best[1][3] == agent:
+                break
+            told, lied, error, used = judged_gain(e, common, agent, true, lie, rule)
             largest_error = max(largest_error, error)
             certain = lied - told - error
             telling = not free and certain > e.tolerance  # at a type that the caller named
             if best is None or (telling, certain) > best[0]:
-                best = ((telling, certain), (told, lied, error, agent, true, lie, _fresh(rule)))
+                best = ((telling, certain), (told, lied, error, agent, true, lie, used))
         if progress is not None:
             progress((i + 1) / len(e.agents))
     assert best is not None
@@ -112,6 +122,7 @@ def bic(e: Evaluator, prior: ProductPrior | None, at: Profiles | None, progress:
         )
     shorter = _shorten(e, common, agent, true, lie, rule, gain)
     told, lied, error = interim_gain(e, common, agent, true, shorter, rule)
+    give = f" ± {error:.2g} (four standard errors and a rare-event margin)" if rule["kind"] == "monte carlo" else ""
     witness = Witness(
         agent=agent,
         true_type=plain(true),
@@ -128,7 +139,7 @@ def bic(e: Evaluator, prior: ProductPrior | None, at: Profiles | None, progress:
         witness,
         f"{'exhaustive' if exact else 'search'}, {_describe(rule)}",
         effort,
-        f"{agent} of type {_say(true)} expects {lied - told:.6g} more{share} by reporting {_say(shorter)}, the others truthful",
+        f"{agent} of type {_say(true)} expects {lied - told:.6g}{give} more{share} by reporting {_say(shorter)}, the others truthful",
     )
 
 
@@ -140,20 +151,23 @@ def interim_ir(e: Evaluator, prior: ProductPrior | None, at: Profiles | None, pr
     worst: tuple[float, float, str, Any, dict[str, Any]] | None = None
     exact, types, rules = True, 0, []
     for i, agent in enumerate(e.agents):
+        if not exact and e.late and worst is not None:
+            break
         space = e.spaces[agent]
         rule = choose_rule(e, common, agent)
-        rules.append(_describe(rule))
         finite = space.size is not None and space.size <= 4096
         exact = exact and finite and rule["kind"] == "exact"
         trues = _true_types(e, agent, at, finite, points=e.effort.deviations)
+        rule = settled(e, common, agent, trues, trues, rule)
+        rules.append(_describe(rule))
         mean, _ = interim_pairs(e, common, agent, trues, trues, rule)
         types += len(trues)
         true = trues[int(np.argmin(mean))]
         if isinstance(space, Interval | Box) and not e.late:
             true = _lowest(e, common, agent, space, true, rule)
-        value, error = _interim_value(e, common, agent, true, _fresh(rule))
+        value, error = _interim_value(e, common, agent, true, fresh(e, rule))
         if worst is None or value + error < worst[0] + worst[1]:
-            worst = (value, error, agent, true, _fresh(rule))
+            worst = (value, error, agent, true, fresh(e, rule))
         if progress is not None:
             progress((i + 1) / len(e.agents))
     assert worst is not None
@@ -163,7 +177,14 @@ def interim_ir(e: Evaluator, prior: ProductPrior | None, at: Profiles | None, pr
         verdict = Verdict.PROVED if exact else Verdict.NOT_REFUTED
         method = "exhaustive, exact expectation" if exact else f"search, {rules[0]}"
         return Finding(
-            name, verdict, value, None, method, effort, f"least expected utility found {value:.6g} ({agent} of type {_say(true)})"
+            name,
+            verdict,
+            value,
+            None,
+            method,
+            effort,
+            f"least expected utility found {value:.6g} ({agent} of type {_say(true)})"
+            + (f"; only {len(rules)} agents were looked at before the time limit" if len(rules) < len(e.agents) else ""),
         )
     witness = Witness(
         agent=agent,
@@ -190,6 +211,9 @@ def ex_ante_ir(e: Evaluator, prior: ProductPrior | None) -> Finding:
     common = need_prior(e, prior, name)
     rule = choose_rule(e, common, None)
     means, errors = ex_ante_utilities(e, common, rule)
+    if rule["kind"] == "quadrature" and bool(np.any(errors > _UNSETTLED * np.asarray([e.span(n) for n in e.agents]))):
+        rule = sampling(e)
+        means, errors = ex_ante_utilities(e, common, rule)
     k = min(range(len(e.agents)), key=lambda j: means[j] + errors[j])
     value, error, agent = float(means[k]), float(errors[k]), e.agents[k]
     effort = e.spent(expectation=[_describe(rule)], error=error, scale=e.scale, worst=value)
@@ -227,7 +251,9 @@ def ex_ante_utilities(e: Evaluator, prior: ProductPrior, rule: ExpectationRule) 
 
     mean, deviation = means(rule)
     if rule["kind"] == "monte carlo":
-        return mean, 4.0 * deviation
+        return mean, np.asarray(
+            [sampled_error(e, n, float(d) * np.sqrt(rule["samples"]), rule["samples"]) for n, d in zip(e.agents, deviation, strict=True)]
+        )
     error = np.zeros(len(mean))
     for coarser in lower_rules(rule):
         error = np.maximum(error, 2.0 * np.abs(means(coarser)[0] - mean))
@@ -235,10 +261,10 @@ def ex_ante_utilities(e: Evaluator, prior: ProductPrior, rule: ExpectationRule) 
 
 
 def _interim_value(e: Evaluator, prior: ProductPrior, agent: str, true: Any, rule: ExpectationRule) -> tuple[float, float]:
-    one = np.asarray(true)[None]
+    one = column([true])
     mean, spread = interim_pairs(e, prior, agent, one, one, rule)
     if rule["kind"] == "monte carlo":
-        return float(mean[0]), 4.0 * float(spread[0]) / float(np.sqrt(rule["samples"]))
+        return float(mean[0]), sampled_error(e, agent, float(spread[0]), rule["samples"])
     error = 0.0
     for coarser in lower_rules(rule):
         error = max(error, 2.0 * abs(float(interim_pairs(e, prior, agent, one, one, coarser)[0][0] - mean[0])))
@@ -248,11 +274,6 @@ def _interim_value(e: Evaluator, prior: ProductPrior, agent: str, true: Any, rul
 def _note_scale(e: Evaluator, prior: ProductPrior) -> None:
     drawn = prior.sample(np.random.default_rng(e.seed), 64 if e.batched else 8)
     e.note_scale(e.outcomes(drawn), drawn)
-
-
-def _fresh(rule: dict[str, Any]) -> dict[str, Any]:
-    # a candidate picked on one sample is judged on another
-    return {**rule, "seed": rule["seed"] + 1_000_003} if rule["kind"] == "monte carlo" else dict(rule)
 
 
 def _describe(rule: ExpectationRule) -> str:
@@ -306,7 +327,9 @@ def _refine(
         lied, _deviation = interim_pairs(e, prior, agent, lies, trues, rule)
         return lied - told
 
-    best, _ = pattern_search(objective, points, bottom, top, steps=min(e.effort.steps, 40), span=0.1, grain=1e-3 * e.tolerance)
+    best, _ = pattern_search(
+        objective, points, bottom, top, steps=min(e.effort.steps, 40), span=0.1, grain=1e-3 * e.tolerance, stop=lambda: e.late
+    )
     return [(p[:size].reshape(shape), p[size:].reshape(shape), moves) for p, (*_, moves) in zip(best, starts, strict=True)]
 
 
@@ -319,7 +342,7 @@ def _lowest(e: Evaluator, prior: ProductPrior, agent: str, space: Interval | Box
         return -interim_pairs(e, prior, agent, trues, trues, rule)[0]
 
     points, _ = pattern_search(
-        objective, np.ravel(true)[None], low, high, steps=min(e.effort.steps, 40), span=0.1, grain=1e-3 * e.tolerance
+        objective, np.ravel(true)[None], low, high, steps=min(e.effort.steps, 40), span=0.1, grain=1e-3 * e.tolerance, stop=lambda: e.late
     )
     return points[0].reshape(shape)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from hurwicz._foundation import FloatArray
+from hurwicz._foundation import FloatArray, InputError
 from hurwicz.audits.evaluation import Evaluator, Pace, Profiles, joined, row_of
 from hurwicz.audits.finding import Finding, Verdict, Witness
 from hurwicz.audits.incentives import misreports
@@ -29,9 +29,7 @@ def efficiency(e: Evaluator, at: Profiles | None, prior: Any = None, progress: C
         progress: told the fraction done.
     """
     name = Property.EFFICIENCY.value
-    exhaustive = (
-        e.finite and e.profile_count * max(float(s.size or 0) for s in e.spaces.values()) * len(e.agents) <= e.effort.max_exhaustive
-    )
+    exhaustive = e.exhaustible(e.profile_count * sum(float(s.size or 0) for s in e.spaces.values()))
     if exhaustive:
         profiles = e.all_profiles()
     else:
@@ -99,6 +97,12 @@ def _look(e: Evaluator, part: Profiles, *, limited: bool) -> _Better:
     welfare = e.welfares(outcomes, part)
     e.scale = max(e.scale, float(np.abs(welfare).max()))
     bound = e.optional("welfare_bounds", "welfare_bound", len(welfare), part)
+    if bound is not None and float(np.min(bound - welfare)) < -e.tolerance:
+        where = int(np.argmin(bound - welfare))
+        raise InputError(
+            f"audit of efficiency: expected an upper bound on welfare from welfare_bound, got {bound[where]:.9g} where the outcome has "
+            f"{welfare[where]:.9g}, at types {row_of(part, where)}"
+        )
     gain, how, row = max(_better(e, part, welfare, limited=limited), key=lambda item: item[0])
     return gain, row_of(part, row), how, float(welfare[row]), None if bound is None else float(np.max(bound - welfare))
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from hurwicz._foundation import FloatArray, InputError
 from hurwicz.audits.effort import Effort
 from hurwicz.settings import DirectMechanism, Outcome, Outcomes
-from hurwicz.typespaces import TypeSpace
+from hurwicz.typespaces import Finite, TypeSpace
 
 Profiles = dict[str, NDArray[Any]]
 
@@ -26,16 +26,27 @@ class Evaluator:
         self.effort = effort
         self.seed = seed
         self.agents: tuple[str, ...] = tuple(mechanism.agents)
+        missing = [name for name in self.agents if name not in mechanism.type_spaces]
+        if not self.agents or missing or len(set(self.agents)) != len(self.agents):
+            raise InputError(
+                f"audit: expected at least one agent, different names and a type space for each, got agents {list(self.agents)}"
+                + (f" without type spaces for {missing}" if missing else "")
+            )
         self.spaces: dict[str, TypeSpace] = {name: mechanism.type_spaces[name] for name in self.agents}
         self.batched = all(hasattr(mechanism, name) for name in ("outcomes", "values", "welfares"))
         self.accuracy = float(getattr(mechanism, "accuracy", 0.0))
         self.evaluations = 0
         self.scale = 0.0
+        self.seconds_per_outcome = 0.0
+        self.seconds_per_value = 0.0
+        self._spans: dict[str, tuple[float, float]] = {}
+        self._probes = 0
         self._begun = time.perf_counter()
 
     def restart(self) -> None:
         """Begin the count and the clock of a new property."""
         self.evaluations = 0
+        self._spans = {}
         self._begun = time.perf_counter()
 
     @property
@@ -68,14 +79,26 @@ class Evaluator:
         """Outcomes at a batch of profiles."""
         batch = len(reports[self.agents[0]])
         self.evaluations += batch
-        if self.batched:
-            found: Outcomes = self.mechanism.outcomes(reports)  # type: ignore[attr-defined]
-            return found
-        each = [self.mechanism.outcome({name: reports[name][k] for name in self.agents}) for k in range(batch)]
-        return Outcomes(
-            allocation={name: np.stack([np.asarray(o.allocation[name], dtype=np.float64) for o in each]) for name in self.agents},
-            payments={name: np.asarray([o.payments[name] for o in each], dtype=np.float64) for name in self.agents},
-        )
+        found: Outcomes
+        try:
+            if self.batched:
+                found = self.mechanism.outcomes(reports)  # type: ignore[attr-defined]
+            else:
+                found = _stack(
+                    [self.mechanism.outcome({name: reports[name][k] for name in self.agents}) for k in range(batch)], self.agents
+                )
+            paid = np.stack([np.asarray(found.payments[name], dtype=np.float64) for name in self.agents], axis=1)
+        except KeyError as error:
+            raise InputError(f"audit: expected an allocation and a payment for every agent in each outcome, none for {error}") from error
+        if paid.shape != (batch, len(self.agents)):
+            raise InputError(f"audit: expected payments of shape ({batch},) for every agent, got {paid.shape[:1] + paid.shape[2:]}")
+        if not bool(np.all(np.isfinite(paid))):
+            row, column = np.argwhere(~np.isfinite(paid))[0]
+            raise InputError(
+                f"audit: expected finite payments, got {paid[row, column]} for agent {self.agents[column]!r} (NaN or infinity) "
+                f"at reports {row_of(reports, int(row))}"
+            )
+        return found
 
     def utilities(self, agent: str, outcomes: Outcomes, true_types: NDArray[Any]) -> FloatArray:
         """v_i - t_i at every outcome of a batch."""
@@ -84,28 +107,116 @@ class Evaluator:
             gross: FloatArray = np.asarray(self.mechanism.values(agent, outcomes, true_types), dtype=np.float64)  # type: ignore[attr-defined]
         else:
             gross = np.asarray([self.mechanism.value(agent, outcomes.one(k), true_types[k]) for k in range(len(paid))], dtype=np.float64)
-        if not bool(np.all(np.isfinite(gross)) and np.all(np.isfinite(paid))):
-            raise InputError(f"audit: expected finite values and payments of agent {agent!r}, got NaN or infinity from the mechanism")
-        return gross - paid
+        if not bool(np.all(np.isfinite(gross))):
+            where = int(np.argmax(~np.isfinite(gross)))
+            raise InputError(
+                f"audit: expected finite values of agent {agent!r}, got {gross[where]} (NaN or infinity) "
+                f"for true type {plain(true_types[where])}"
+            )
+        utility = gross - paid
+        if len(utility):
+            low, high = self._spans.get(agent, (np.inf, -np.inf))
+            self._spans[agent] = (min(low, float(utility.min())), max(high, float(utility.max())))
+        return utility
+
+    def span(self, agent: str) -> float:
+        """Largest less smallest utility of an agent that this audit has seen, whatever was reported: the reach of one draw."""
+        low, high = self._spans.get(agent, (0.0, 0.0))
+        return high - low
 
     def welfares(self, outcomes: Outcomes, true_types: Mapping[str, NDArray[Any]]) -> FloatArray:
         """Welfare at every outcome of a batch."""
         if self.batched:
-            return np.asarray(self.mechanism.welfares(outcomes, true_types), dtype=np.float64)  # type: ignore[attr-defined]
-        batch = len(true_types[self.agents[0]])
-        return np.asarray(
-            [self.mechanism.welfare(outcomes.one(k), {name: true_types[name][k] for name in self.agents}) for k in range(batch)],
-            dtype=np.float64,
-        )
+            found = np.asarray(self.mechanism.welfares(outcomes, true_types), dtype=np.float64)  # type: ignore[attr-defined]
+        else:
+            batch = len(true_types[self.agents[0]])
+            found = np.asarray(
+                [self.mechanism.welfare(outcomes.one(k), {name: true_types[name][k] for name in self.agents}) for k in range(batch)],
+                dtype=np.float64,
+            )
+        return _finite(found, "welfare", true_types)
 
     def optional(self, batched: str, single: str, count: int, *arguments: Any) -> FloatArray | None:
         """A batch of an optional member of the mechanism, ``None`` where it has neither form."""
         if hasattr(self.mechanism, batched):
-            return np.asarray(getattr(self.mechanism, batched)(*arguments), dtype=np.float64)
-        if hasattr(self.mechanism, single):
+            found = np.asarray(getattr(self.mechanism, batched)(*arguments), dtype=np.float64)
+        elif hasattr(self.mechanism, single):
             member = getattr(self.mechanism, single)
-            return np.asarray([member(*(_row(a, k) for a in arguments)) for k in range(count)], dtype=np.float64)
-        return None
+            found = np.asarray([member(*(_row(a, k) for a in arguments)) for k in range(count)], dtype=np.float64)
+        else:
+            return None
+        if bool(np.any(np.isnan(found))):
+            raise InputError(f"audit: expected numbers from {single}, got NaN")
+        return found
+
+    def probe(self) -> None:
+        """Ask a few profiles twice and in another order: is the mechanism a function of the reports, and how long does it take?
+
+        Raises:
+            UnsteadyError: other outcomes for the same reports.
+            InputError: ``outcome`` and ``outcomes`` differ.
+        """
+        self._probes += 1
+        rng = np.random.default_rng((self.seed, self._probes))
+        profiles = {name: self.spaces[name].sample(rng, 16) for name in self.agents}
+        count = len(profiles[self.agents[0]])
+        first = self.outcomes(profiles)
+        turned = {name: values[::-1] for name, values in profiles.items()}
+        taken = []
+        for _ in range(2):
+            begun = time.perf_counter()
+            again = self.outcomes(turned)
+            taken.append((time.perf_counter() - begun) / count)
+            self.compare(first, _rows(again, np.arange(count)[::-1]), profiles)
+        self.seconds_per_outcome = min(taken)
+        begun = time.perf_counter()
+        for name in self.agents:
+            self.utilities(name, first, profiles[name])
+        self.seconds_per_value = (time.perf_counter() - begun) / (count * len(self.agents))
+        if self.batched:
+            single = _stack([self.mechanism.outcome({n: v[k] for n, v in profiles.items()}) for k in range(2)], self.agents)
+            if not _same(_rows(first, np.arange(2)), single, self.agents, 1e-6):
+                raise InputError("audit: expected outcome and outcomes of the mechanism to agree, they differ on a drawn profile")
+
+    def compare(self, one: Outcomes, two: Outcomes, profiles: Profiles) -> None:
+        """Raise :class:`UnsteadyError` where two answers to the same profiles differ."""
+        if not _same(one, two, self.agents, 1e-9):
+            raise UnsteadyError(
+                f"the mechanism gave two outcomes for the same reports (first seen among {len(profiles[self.agents[0]])} profiles): it "
+                "draws at random or keeps a state; audit its expectation over its own draws, or fix its seed"
+            )
+
+    def repeat(self, profiles: Profiles, outcomes: Outcomes, most: int = 64) -> int:
+        """Ask for some of the outcomes a second time; how many."""
+        count = len(profiles[self.agents[0]])
+        rows = np.random.default_rng(self.seed).permutation(count)[:most]
+        chosen = {name: values[rows] for name, values in profiles.items()}
+        self.compare(_rows(outcomes, rows), self.outcomes(chosen), chosen)
+        return len(rows)
+
+    def exhaustible(self, work: float) -> bool:
+        """Whether every profile can be looked at: within the effort's limit of utilities, and in about four times its seconds."""
+        if not self.finite or work > self.effort.max_exhaustive:
+            return False
+        return self.profile_count * self.seconds_per_outcome + work * self.seconds_per_value <= 4.0 * self.effort.seconds or self.batched
+
+    def affordable(self, most: int) -> int:
+        """As many profiles of the others in an expectation as the time limit allows a slow mechanism, at most ``most`` and at least 64.
+
+        A mechanism that takes less than .2 ms an outcome is not slow: what is found does not depend on the machine's mood.
+        """
+        each = self.seconds_per_outcome + self.seconds_per_value
+        return most if each < 2e-4 else int(min(most, max(64.0, self.effort.seconds / (200.0 * len(self.agents) * each))))
+
+    def one(self, profile: Mapping[str, Any]) -> Profiles:
+        """A single profile as a batch of one; types that came back from JSON are found again among the space's own."""
+        return {name: column([self._own(name, profile[name])]) for name in profile}
+
+    def _own(self, name: str, value: Any) -> Any:
+        space = self.spaces[name]
+        if isinstance(space, Finite) and space.values.dtype == object:
+            return next((v for v in space.values if plain(v) == plain(value)), value)
+        return value
 
     def note_scale(self, truthful: Outcomes, true_types: Mapping[str, NDArray[Any]]) -> None:
         """Widen the value scale: the largest value or payment at truthful profiles."""
@@ -153,6 +264,39 @@ def _row(argument: Any, k: int) -> Any:
     return {name: values[k] for name, values in argument.items()}
 
 
+class UnsteadyError(InputError):
+    """The mechanism is not a function of the reports."""
+
+
+def _stack(each: Sequence[Outcome], agents: Sequence[str]) -> Outcomes:
+    return Outcomes(
+        allocation={name: np.stack([np.asarray(o.allocation[name], dtype=np.float64) for o in each]) for name in agents},
+        payments={name: np.asarray([o.payments[name] for o in each], dtype=np.float64) for name in agents},
+    )
+
+
+def _rows(outcomes: Outcomes, rows: NDArray[np.int64]) -> Outcomes:
+    return Outcomes(
+        {n: np.asarray(x)[rows] for n, x in outcomes.allocation.items()}, {n: np.asarray(t)[rows] for n, t in outcomes.payments.items()}
+    )
+
+
+def _same(one: Outcomes, two: Outcomes, agents: Sequence[str], relative: float) -> bool:
+    for first, second in ((one.allocation, two.allocation), (one.payments, two.payments)):
+        pairs = [(np.asarray(first[n], dtype=np.float64), np.asarray(second[n], dtype=np.float64)) for n in agents]
+        size = max(float(np.abs(a).max(initial=0.0)) for a, _ in pairs)
+        if any(a.shape != b.shape or float(np.abs(a - b).max(initial=0.0)) > relative * size for a, b in pairs):
+            return False
+    return True
+
+
+def _finite(values: FloatArray, what: str, profiles: Mapping[str, NDArray[Any]]) -> FloatArray:
+    if not bool(np.all(np.isfinite(values))):
+        where = int(np.argmax(~np.isfinite(values)))
+        raise InputError(f"audit: expected a finite {what}, got {values[where]} (NaN or infinity) at types {row_of(profiles, where)}")
+    return values
+
+
 class Pace:
     """Batch sizes that grow while the mechanism is fast, so that a time limit is kept also where one outcome takes long.
 
@@ -181,7 +325,18 @@ class Pace:
 
 def stacked(profiles: Sequence[Mapping[str, Any]], agents: Sequence[str]) -> Profiles:
     """Single profiles as a batch."""
-    return {name: np.asarray([p[name] for p in profiles]) for name in agents}
+    return {name: column([p[name] for p in profiles]) for name in agents}
+
+
+def column(values: Sequence[Any]) -> NDArray[Any]:
+    """Types of one agent as an array: numbers where they are numbers, else objects one by one."""
+    try:
+        return np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError):
+        out = np.empty(len(values), dtype=object)
+        for k, value in enumerate(values):
+            out[k] = value
+        return out
 
 
 def joined(first: Profiles, second: Profiles) -> Profiles:

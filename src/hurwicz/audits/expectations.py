@@ -1,4 +1,8 @@
-"""Expectations over the others' types, with the error that each way of taking them leaves."""
+"""Expectations over the others' types, with the error that each way of taking them leaves.
+
+Quadrature is trusted where a coarser rule agrees: an allocation that jumps (a good that goes to the highest bid) lets every product rule
+err by the weight of a node, in ways that a search would exploit. Such expectations are sampled instead, and judged on a fresh sample.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hurwicz._foundation import FloatArray, InputError
-from hurwicz.audits.evaluation import Evaluator, Profiles
+from hurwicz.audits.evaluation import Evaluator, Profiles, column, plain
 from hurwicz.typespaces import ProductPrior
 
 ExpectationRule = Mapping[str, Any]
 _ORDERS = (32, 24, 16, 12, 10, 8, 6, 5, 4)
 _CHUNK = 200_000
+_SETTLED = 1e-6  # relative to the span of utilities: what two quadratures of a smooth expectation differ by at most
+_UNSEEN = 10.0  # an event that n draws all miss has a probability below 10/n, but for one sample in 20,000
 
 
 def choose_rule(e: Evaluator, prior: ProductPrior, agent: str | None) -> dict[str, Any]:
@@ -26,13 +32,62 @@ def choose_rule(e: Evaluator, prior: ProductPrior, agent: str | None) -> dict[st
     skip = () if agent is None else (agent,)
     others = [p for name, p in prior.marginals.items() if name not in skip]
     if all(p.space.size is not None for p in others):
-        if prior.node_count(1, without=skip) <= max(e.effort.max_nodes, 100_000 if e.batched else 0):
+        if prior.node_count(1, without=skip) <= max(e.affordable(e.effort.max_nodes), 100_000 if e.batched else 0):
             return {"kind": "exact"}
     else:
         for order in _ORDERS:
-            if prior.node_count(order, without=skip) <= e.effort.max_nodes:
+            if prior.node_count(order, without=skip) <= e.affordable(e.effort.max_nodes):
                 return {"kind": "quadrature", "order": order}
-    return {"kind": "monte carlo", "samples": e.effort.samples, "seed": e.seed}
+    return sampling(e)
+
+
+def sampling(e: Evaluator) -> dict[str, Any]:
+    """The Monte Carlo rule of this effort."""
+    return {"kind": "monte carlo", "samples": e.affordable(e.effort.samples), "seed": e.seed}
+
+
+def fresh(e: Evaluator, rule: ExpectationRule) -> dict[str, Any]:
+    """The rule for a verdict: where it samples, another sample (what was picked on one is judged on another), and not a small one."""
+    if rule["kind"] != "monte carlo":
+        return dict(rule)
+    return {**rule, "samples": min(e.effort.samples, max(1024, rule["samples"])), "seed": e.seed + 1_000_003}
+
+
+def sampled_error(e: Evaluator, agent: str, deviation: float, count: int) -> float:
+    """Four standard errors, and what an event too rare for the sample could add: 10/n of the span of the agent's utilities."""
+    return 4.0 * deviation / float(np.sqrt(count)) + _UNSEEN / count * e.span(agent)
+
+
+def settled(
+    e: Evaluator, prior: ProductPrior, agent: str, reports: NDArray[Any], true_types: NDArray[Any], rule: dict[str, Any]
+) -> dict[str, Any]:
+    """The rule, or sampling where it is a quadrature that a coarser one contradicts on a part of the table of expected utilities."""
+    if rule["kind"] != "quadrature":
+        return rule
+    some, few = reports[:: max(1, len(reports) // 8)], true_types[:: max(1, len(true_types) // 4)]
+    table = interim_utilities(e, prior, agent, some, few, rule)
+    apart = max(float(np.abs(interim_utilities(e, prior, agent, some, few, r) - table).max()) for r in lower_rules(rule))
+    return rule if apart <= _SETTLED * e.span(agent) else sampling(e)
+
+
+def judged_gain(
+    e: Evaluator, prior: ProductPrior, agent: str, true_type: Any, misreport: Any, rule: ExpectationRule
+) -> tuple[float, float, float, dict[str, Any]]:
+    """:func:`interim_gain` for a verdict, and the rule that it rests on.
+
+    A sample is a fresh one. A quadrature gives way to it where its error is not far below the gain, where the two contradict each other,
+    or where the sample meets gains and losses far outside those at the nodes (a penalty in a small part of the others' types).
+    """
+    told, lied, error = interim_gain(e, prior, agent, true_type, misreport, fresh(e, rule))
+    if rule["kind"] == "quadrature" and lied - told - error > e.tolerance:
+        drawn = fresh(e, sampling(e))
+        truth, lie, wide = interim_gain(e, prior, agent, true_type, misreport, drawn)
+        at_nodes, met = (_differences(e, prior, agent, true_type, misreport, r)[1] for r in (rule, drawn))
+        reach = float(np.ptp(at_nodes)) + e.tolerance
+        missed = float(met.min()) < float(at_nodes.min()) - reach or float(met.max()) > float(at_nodes.max()) + reach
+        if missed or error > 0.01 * (lied - told) or abs((lie - truth) - (lied - told)) > wide + error:
+            return truth, lie, wide, drawn
+    return told, lied, error, fresh(e, rule)
 
 
 def lower_rules(rule: ExpectationRule) -> list[dict[str, Any]]:
@@ -97,16 +152,13 @@ def interim_pairs(
 def interim_gain(
     e: Evaluator, prior: ProductPrior, agent: str, true_type: Any, misreport: Any, rule: ExpectationRule
 ) -> tuple[float, float, float]:
-    """(E u truthful, E u of the misreport, error of their difference): common nodes; 4 standard errors where sampled."""
-    pair = _pair(true_type, misreport)
-    true = pair[[0, 0]]
+    """(E u truthful, E u of the misreport, error of their difference) on common nodes; :func:`sampled_error` where sampled."""
     if rule["kind"] == "monte carlo":
-        others, weights = nodes(prior, agent, rule)
-        count = len(weights)
-        profile = {n: np.repeat(pair, count, axis=0) if n == agent else np.concatenate([others[n], others[n]]) for n in e.agents}
-        values = e.utilities(agent, e.outcomes(profile), np.repeat(true, count, axis=0)).reshape(2, count)
-        error = 4.0 * float((values[1] - values[0]).std(ddof=1)) / np.sqrt(count)
-        return float(values[0].mean()), float(values[1].mean()), error
+        truthful, gains = _differences(e, prior, agent, true_type, misreport, rule)
+        error = sampled_error(e, agent, float(gains.std(ddof=1)), len(gains))
+        return float(truthful.mean()), float((truthful + gains).mean()), error
+    pair = column([true_type, misreport])
+    true = pair[[0, 0]]
     mean, _ = interim_pairs(e, prior, agent, pair, true, rule)
     error = 0.0
     for coarser in lower_rules(rule):
@@ -115,14 +167,16 @@ def interim_gain(
     return float(mean[0]), float(mean[1]), error
 
 
-def _pair(first: Any, second: Any) -> NDArray[Any]:
-    pair = [first, second]
-    try:
-        return np.asarray(pair, dtype=np.float64)
-    except (TypeError, ValueError):
-        out = np.empty(2, dtype=object)
-        out[:] = pair
-        return out
+def _differences(
+    e: Evaluator, prior: ProductPrior, agent: str, true_type: Any, misreport: Any, rule: ExpectationRule
+) -> tuple[FloatArray, FloatArray]:
+    """At every node: utility of the truth, and what the misreport gains."""
+    others, weights = nodes(prior, agent, rule)
+    count = len(weights)
+    pair = np.repeat(column([true_type, misreport]), count, axis=0)
+    profile = {n: pair if n == agent else np.concatenate([others[n], others[n]]) for n in e.agents}
+    values = e.utilities(agent, e.outcomes(profile), np.concatenate([pair[:count], pair[:count]])).reshape(2, count)
+    return values[0], values[1] - values[0]
 
 
 def need_prior(e: Evaluator, prior: ProductPrior | None, name: str) -> ProductPrior:
@@ -131,4 +185,14 @@ def need_prior(e: Evaluator, prior: ProductPrior | None, name: str) -> ProductPr
         raise InputError(f"audit of {name}: expected a prior (ProductPrior) over the agents' types, got none; pass prior=")
     if set(prior.agents) != set(e.agents):
         raise InputError(f"audit of {name}: expected a prior over {list(e.agents)}, got {list(prior.agents)}")
+    for agent in e.agents:
+        support, _ = prior.marginals[agent].quadrature(2)
+        space = prior.marginals[agent].space
+        ends = space.grid(0 if space.size is not None else 2)
+        outside = next((plain(v) for v in (*support, *ends) if not e.spaces[agent].contains(v)), None)
+        if outside is not None:
+            raise InputError(
+                f"audit of {name}: expected a prior of {agent!r} on types that it may report, in {e.spaces[agent]!r}; "
+                f"got {outside} in its support"
+            )
     return prior

@@ -33,17 +33,17 @@ def dsic(e: Evaluator, at: Profiles | None, prior: Any = None, progress: Callabl
         progress: told the fraction done.
     """
     if e.finite:
-        work = e.profile_count * max(float(s.size or 0) for s in e.spaces.values())
-        if work <= e.effort.max_exhaustive:
+        work = e.profile_count * sum(float(s.size or 0) for s in e.spaces.values())
+        if e.exhaustible(work):
             return _exhaustive(e, at, progress)
     return _ladder(e, at, prior, progress)
 
 
 def truth_and_lie(e: Evaluator, agent: str, profile: Mapping[str, Any], misreport: Any) -> tuple[float, float]:
     """Utilities of telling the truth and of the misreport, the others reporting as in ``profile``."""
-    batch = one_profile(profile, e.agents)
+    batch = e.one(profile)
     true = batch[agent]
-    lie = {**batch, agent: one_profile({agent: misreport}, [agent])[agent]}
+    lie = {**batch, **e.one({agent: misreport})}
     return float(e.utilities(agent, e.outcomes(batch), true)[0]), float(e.utilities(agent, e.outcomes(lie), true)[0])
 
 
@@ -57,6 +57,7 @@ def _exhaustive(e: Evaluator, at: Profiles | None, progress: Callable[[float], N
     profiles = e.all_profiles()
     outcomes = e.outcomes(profiles)
     e.note_scale(outcomes, profiles)
+    repeated = e.repeat(profiles, outcomes)
     sizes = [int(e.spaces[name].size or 0) for name in e.agents]
     best: tuple[float, int, int, int] | None = None  # gain, agent, true type, index of the others' profile with the misreport
     deviations = 0
@@ -79,7 +80,7 @@ def _exhaustive(e: Evaluator, at: Profiles | None, progress: Callable[[float], N
         if progress is not None:
             progress((i + 1) / len(e.agents))
     assert best is not None
-    effort = e.spent(profiles=len(profiles[e.agents[0]]), deviations=deviations, scale=e.scale, best_gain=best[0])
+    effort = e.spent(profiles=len(profiles[e.agents[0]]), deviations=deviations, asked_twice=repeated, scale=e.scale, best_gain=best[0])
     if best[0] <= e.tolerance:
         return Finding(
             "DSIC",
@@ -285,7 +286,7 @@ def _refine(e: Evaluator, name: str, found: list[_Candidate], *, others_too: boo
             return e.utilities(name, e.outcomes({**reports, name: told}), true) - e.utilities(name, e.outcomes(reports), true)
 
         points, values = pattern_search(
-            objective, np.concatenate(blocks, axis=1), low, high, steps=e.effort.steps, grain=1e-3 * e.tolerance
+            objective, np.concatenate(blocks, axis=1), low, high, steps=e.effort.steps, grain=1e-3 * e.tolerance, stop=lambda: e.late
         )
         reports, told = unpack(points, np.arange(len(found)))
         for k, value in enumerate(values):

@@ -14,7 +14,15 @@ _LEAST_STEP = 1e-7
 
 
 def pattern_search(
-    objective: Objective, starts: FloatArray, low: FloatArray, high: FloatArray, *, steps: int, span: float = 0.25, grain: float = 0.0
+    objective: Objective,
+    starts: FloatArray,
+    low: FloatArray,
+    high: FloatArray,
+    *,
+    steps: int,
+    span: float = 0.25,
+    grain: float = 0.0,
+    stop: Callable[[], bool] | None = None,
 ) -> tuple[FloatArray, FloatArray]:
     """Climb from every start at once: try each coordinate up and down, keep what is better, halve the step where nothing is.
 
@@ -26,6 +34,7 @@ def pattern_search(
         steps: rounds of tries.
         span: first step as a part of the box; the search ends below 1e-7 of it.
         grain: improvements up to this are noise.
+        stop: asked before every round; ends the search early (a time limit).
 
     Returns:
         Best points and values found.
@@ -37,6 +46,8 @@ def pattern_search(
     width = np.broadcast_to(high - low, best.shape)
     step = np.full(count, span)
     for _ in range(steps):
+        if stop is not None and stop():
+            break
         tries = np.repeat(best[None], 2 * dims, axis=0)
         for d in range(dims):
             tries[2 * d, :, d] += step * width[:, d]

@@ -163,6 +163,11 @@ def _clarke(effort: Effort | str, seed: int) -> Iterator[PaymentCell]:
     complements = PriceMechanism(partners, rule, {n: Finite([0.5, 1.0]) for n in partners.agents})
     (finding,) = audit(complements, ["planner_IR"], effort=effort, seed=seed, at=[dict.fromkeys(partners.agents, 0.5)])
     yield PaymentCell(rule.name, _claim(rule, "planner_IR", False), finding, "S = -10 x1 x2 on [0, 1]²", complements)
+    must_run = QuadraticAggregate(1.0, 2, low=1.0, high=2.0)
+    forced = PriceMechanism(must_run, rule, {n: Finite([0.5, 1.0]) for n in must_run.agents})
+    (finding,) = audit(forced, ["ex_post_IR"], effort=effort, seed=seed)
+    where = "two agents held to x in [1, 2], opting out at 0, target 1"
+    yield PaymentCell(rule.name, _claim(rule, "ex_post_IR", False), finding, where, forced)
 
 
 def _pair() -> tuple[QuadraticAggregate, ProductPrior, ProductPrior]:

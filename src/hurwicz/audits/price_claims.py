@@ -163,7 +163,7 @@ def potential_game(
         "tolerance": _TOLERANCE * scale,
         "seconds": round(time.perf_counter() - begun, 3),
     }
-    key, method = "exact_potential", "exhaustive on a grid of actions"
+    key, method = "exact_potential", "identity (u_i = -L and a term free of x_i), checked on a grid of actions"
     if worst <= _TOLERANCE * scale:
         first = Finding(key, Verdict.PROVED, worst, None, method, effort, "every unilateral gain equals the fall of L, to rounding")
     else:

@@ -70,7 +70,7 @@ def profilewise(
             name, Verdict.NOT_APPLICABLE, None, None, "none", {}, "the mechanism does not say what its outcome is worth to the planner"
         )
     short = SHORTFALLS[name]
-    exhaustive = e.finite and e.profile_count <= e.effort.max_exhaustive
+    exhaustive = e.exhaustible(e.profile_count * len(e.agents))
     drawn = 0
     if exhaustive:
         profiles = e.all_profiles()
@@ -188,5 +188,5 @@ def _climb(e: Evaluator, short: Shortfall, start: tuple[float, int, dict[str, An
         return np.asarray(table[:, start[1]], dtype=np.float64)
 
     first = np.concatenate([np.ravel(np.asarray(start[2][n], dtype=np.float64)) for n in e.agents])[None]
-    points, values = pattern_search(objective, first, low, high, steps=e.effort.steps, grain=1e-3 * e.tolerance)
+    points, values = pattern_search(objective, first, low, high, steps=e.effort.steps, grain=1e-3 * e.tolerance, stop=lambda: e.late)
     return float(values[0]), start[1], {n: plain(v[0]) for n, v in unpack(points).items()}

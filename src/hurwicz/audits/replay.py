@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
 from hurwicz._foundation import InputError
 from hurwicz.audits.bayesian import ex_ante_utilities
 from hurwicz.audits.effort import Effort
-from hurwicz.audits.evaluation import Evaluator, one_profile
+from hurwicz.audits.evaluation import Evaluator
 from hurwicz.audits.expectations import interim_gain, interim_pairs, need_prior
 from hurwicz.audits.finding import Finding, Witness
 from hurwicz.audits.incentives import truth_and_lie
@@ -62,27 +60,30 @@ def replay(mechanism: DirectMechanism, witness: Finding | Witness, *, prior: Pro
     if name == Property.BIC:
         assert agent is not None
         told, lied, _ = interim_gain(
-            e, need_prior(e, common, name), agent, witness.true_type, witness.misreport, witness.details["expectation"]
+            e,
+            need_prior(e, common, name),
+            agent,
+            e.one({agent: witness.true_type})[agent][0],
+            e.one({agent: witness.misreport})[agent][0],
+            witness.details["expectation"],
         )
         return lied - told
     if name == Property.INTERIM_IR:
         assert agent is not None
-        one = one_profile({agent: witness.true_type}, [agent])[agent]
+        one = e.one({agent: witness.true_type})[agent]
         return -float(interim_pairs(e, need_prior(e, common, name), agent, one, one, witness.details["expectation"])[0][0])
     if name == Property.EX_ANTE_IR:
         assert agent is not None
         means, _ = ex_ante_utilities(e, need_prior(e, common, name), witness.details["expectation"])
         return -float(means[e.agents.index(agent)])
     if name == Property.EFFICIENCY:
-        profile = one_profile(witness.true_type, e.agents)
+        profile = e.one(witness.true_type)
         other = (
-            e.outcomes(one_profile(witness.misreport, e.agents))
-            if witness.misreport is not None
-            else e.mechanism.efficient_outcomes(profile)  # type: ignore[attr-defined]
+            e.outcomes(e.one(witness.misreport)) if witness.misreport is not None else e.mechanism.efficient_outcomes(profile)  # type: ignore[attr-defined]
         )
         return float(e.welfares(other, profile)[0] - e.welfares(e.outcomes(profile), profile)[0])
     if name in SHORTFALLS:
-        profile = one_profile(_profile(witness), e.agents)
+        profile = e.one(_profile(witness))
         table = SHORTFALLS[name](e, profile, e.outcomes(profile))
         return float(table[0, 0 if agent is None else e.agents.index(agent)])
     claimed = replay_claim(mechanism, witness)
@@ -96,4 +97,4 @@ def _profile(witness: Witness) -> Mapping[str, Any]:
         return dict(witness.true_type)
     if witness.others is None:
         raise InputError("replay: expected the others' reports in the witness, got none")
-    return {**witness.others, witness.agent: np.asarray(witness.true_type) if isinstance(witness.true_type, list) else witness.true_type}
+    return {**witness.others, witness.agent: witness.true_type}

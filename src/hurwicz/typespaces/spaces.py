@@ -64,7 +64,8 @@ class Finite:
             array: NDArray[Any] = np.asarray(listed, dtype=np.float64)
         except (TypeError, ValueError):
             array = np.empty(len(listed), dtype=object)
-            array[:] = listed
+            for k, value in enumerate(listed):  # one by one: numpy would unpack tuples
+                array[k] = value
         else:
             array = float64_array(array, "Finite type space")
         keys = [tuple(np.ravel(v)) if isinstance(v, np.ndarray) else v for v in array]

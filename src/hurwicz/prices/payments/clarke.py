@@ -80,7 +80,10 @@ def planner_keeps(welfare: float, welfares_without: ArrayLike) -> float:
 
 
 class Clarke:
-    """The Clarke pivot as transfers: DSIC, efficient and ex post IR where the planner solves globally.
+    """The Clarke pivot as transfers: DSIC and efficient where the planner solves globally, ex post IR where it may also leave i out.
+
+    u_i = W(N) - W(N without i). A plan that holds i to a minimum output that opting out (o_i outside X_i) would spare it can make that
+    negative: let the planner choose who is in at all, or accept that such a unit is not kept whole.
 
     Args:
         route: ``"resolve"`` solves again without each agent; ``"prices"`` integrates each agent's price along its own action while the
@@ -90,18 +93,19 @@ class Clarke:
 
     Example:
         >>> Clarke().name, [c.property for c in Clarke().claims if not c.holds]
-        ('Clarke', ['strong_budget_balance', 'weak_budget_balance', 'planner_IR'])
+        ('Clarke', ['strong_budget_balance', 'weak_budget_balance', 'planner_IR', 'ex_post_IR'])
     """
 
     name: ClassVar[str] = "Clarke"
     claims: ClassVar[tuple[Claim, ...]] = (
         Claim("DSIC", True, "the planner solves globally, and the problem without i is feasible", "Vickrey 1961; Clarke 1971; Groves 1973"),
         Claim("efficiency", True, "the planner solves globally", "Groves 1973"),
-        Claim("ex_post_IR", True, "opting out is among the others' problems", "Clarke 1971"),
+        Claim("ex_post_IR", True, "the planner may leave i out: o_i lies in X_i", "Clarke 1971"),
         Claim("planner_IR", True, "agents are substitutes: sum_i [W(N) - W(N without i)] <= W(N)", "Ausubel and Milgrom 2002"),
         Claim("strong_budget_balance", False, "payments do not sum to zero", "Green and Laffont 1979"),
         Claim("weak_budget_balance", False, "the planner pays the agents", "Green and Laffont 1979"),
         Claim("planner_IR", False, "agents are complements", ""),
+        Claim("ex_post_IR", False, "the plan holds i to a minimum: o_i lies outside X_i", ""),
     )
 
     def __init__(self, route: str = "resolve", *, order: int = 8, tolerance: float = 1e-11) -> None:
