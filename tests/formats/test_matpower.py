@@ -211,3 +211,42 @@ def test_every_number_comes_back(values: list[tuple[float, float, float]], base:
     case = parse_matpower(text)
     assert case.bus.pd.tolist() == [pd for pd, _, _ in values]
     assert_same(parse_matpower(write_matpower(case)), case)
+
+
+@pytest.mark.parametrize(
+    ("statement", "named"),
+    [
+        ("mpc.gen(1, 9) = 50;", "gen"),  # on the line that closes the matrix
+        ("\nif 0\n mpc.baseMVA = 50;\nend\n", "baseMVA"),
+        ("\nfor k = 1:3\n mpc.bus(k, 3) = 9;\nend\n", "bus"),
+    ],
+)
+def test_statements_behind_a_matrix_and_in_blocks_are_refused_not_skipped(statement: str, named: str) -> None:
+    text = packaged_path("case14_ieee").read_text()
+    end = text.index("];", text.index("mpc.gen = [")) + 2
+    with pytest.raises(FormatError, match=f"'{named}' is computed by code here"):
+        parse_matpower(text[:end] + " " + statement + text[end:])
+
+
+@pytest.mark.parametrize("tail", ["]';", "] * 2;", "].^2;"])
+def test_matrices_that_are_worked_on_are_refused(tail: str) -> None:
+    text = packaged_path("case14_ieee").read_text()
+    end = text.index("];", text.index("mpc.gencost = ["))
+    with pytest.raises(FormatError, match="'gencost' is computed"):
+        parse_matpower(text[:end] + tail + text[end + 2 :])
+
+
+def test_a_file_cut_anywhere_is_refused_or_whole() -> None:
+    text = packaged_path("case14_ieee").read_text()
+    whole = parse_matpower(text)
+    refused = 0
+    for cut in range(0, len(text), 61):
+        try:
+            read = parse_matpower(text[:cut])
+        except FormatError:
+            refused += 1
+            continue
+        assert len(read.branch.x) == len(whole.branch.x)
+        assert (read.branch.x == whole.branch.x).all()
+        assert (read.gencost.data == whole.gencost.data).all()
+    assert refused > 50

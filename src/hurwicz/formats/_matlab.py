@@ -19,6 +19,8 @@ import numpy as np
 from hurwicz._foundation import FloatArray, FormatError
 
 _ASSIGN = re.compile(r"^\s*(?:[A-Za-z]\w*\.)?([A-Za-z]\w*)\s*(\([^=]*\)|\{[^=]*\})?\s*=(?!=)\s*(.*)$")
+_BLOCK = re.compile(r"^\s*(?:if|for|while|switch|try|parfor)\b")
+_END = re.compile(r"^\s*end(?:if|for|while|function)?\b")
 _FUNCTION = re.compile(r"^\s*function\b\s*(?:\[?[\w,\s]*\]?\s*=\s*)?(\w+)?")
 
 
@@ -59,12 +61,16 @@ def read_matlab(text: str, path: str) -> MatlabFile:
     """
     parsed = MatlabFile(path)
     lines = _without_comments(text.replace("\r\n", "\n").replace("\r", "\n").split("\n"), path)
-    at = 0
+    at = depth = 0
     while at < len(lines):
         line = lines[at]
         if not line.strip():
             at += 1
             continue
+        if _BLOCK.match(line) and not re.search(r"[;,]\s*end\s*[;,]?\s*$", line):
+            depth += 1
+        elif depth and _END.match(line):
+            depth -= 1
         if not parsed.name and (header := _FUNCTION.match(line)):
             parsed.name = header.group(1) or ""
             at += 1
@@ -75,7 +81,7 @@ def read_matlab(text: str, path: str) -> MatlabFile:
             continue
         name, index, value = found.groups()
         value = value.strip()
-        if index is not None:
+        if index is not None or depth:  # in a block: whether and how often it runs is for MATLAB to say
             parsed.changed.setdefault(name, at + 1)
             at += 1
         elif value.startswith(("[", "{")):
@@ -141,7 +147,7 @@ def _cut_comment(line: str) -> str:
 
 
 def _bracketed(parsed: MatlabFile, name: str, lines: list[str], at: int, value: str) -> int:
-    """Read a matrix or a cell that opens on line ``at``; the index of the line after it."""
+    """Read a matrix or a cell that opens on line ``at``; the line to go on at, cut to what follows the closing bracket."""
     closing = "]" if value[0] == "[" else "}"
     pieces: list[tuple[int, str]] = []
     start, piece = at, value[1:]
@@ -165,11 +171,16 @@ def _bracketed(parsed: MatlabFile, name: str, lines: list[str], at: int, value: 
                 path=parsed.path,
                 line=at + 1,
             )
-    if closing == "}" or any("'" in piece or '"' in piece for _, piece in pieces):
-        parsed.cells[name] = (tuple(_strings("\n".join(piece for _, piece in pieces))), start + 1)
+    rest = lines[at][len(lines[at]) - len(piece) + end + 1 :] if at > start else piece[end + 1 :]
+    if closing == "}" or any("'" in part or '"' in part for _, part in pieces):
+        parsed.cells[name] = (tuple(_strings("\n".join(part for _, part in pieces))), start + 1)
     else:
         parsed.matrices[name] = _matrix(name, pieces, parsed.path, start + 1)
-    return at + 1
+    if rest.strip()[:1] not in ("", ";", ","):  # transposed, scaled, joined to another
+        parsed.changed.setdefault(name, at + 1)
+        return at + 1
+    lines[at] = rest.strip().lstrip(";,")
+    return at
 
 
 def _closing(piece: str, closing: str) -> int:

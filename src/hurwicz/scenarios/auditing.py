@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from hurwicz.audits import Effort, Finding, audit
@@ -29,16 +30,42 @@ def audit_rules(
     at: Sequence[Mapping[str, Any]],
     seed: int,
     progress: Progress,
-) -> Findings:
-    """Audit the direct form of every rule for the same properties; the real types are looked at first."""
+    hurry: Callable[[float | None], None] | None = None,
+    most_seconds: float | None = None,
+) -> tuple[Findings, list[str]]:
+    """Audit the direct form of every rule for the same properties; the real types are looked at first.
+
+    ``hurry`` tells the mechanisms after how many seconds from now to raise ``TimeoutError`` (None: never), for grids where one outcome may
+    take longer than a search should; then no property of a rule takes longer than ``most_seconds``.
+
+    Returns:
+        Findings by rule, and a note for every rule that some property could not be judged of in time.
+    """
     findings: Findings = {}
+    notes: list[str] = []
     for k, (rule, mechanism) in enumerate(mechanisms.items()):
 
         def report(what: str, fraction: float, rule: str = rule, k: int = k) -> None:
             progress(f"audit of {rule}: {what}", (k + fraction) / len(mechanisms))
 
-        findings[rule] = audit(mechanism, properties, prior=prior, effort=effort, at=at, seed=seed, progress=report)
-    return findings
+        judge = partial(audit, mechanism, prior=prior, effort=effort, at=at, seed=seed, progress=report)
+        if hurry is None:
+            findings[rule] = judge(properties)
+            continue
+        findings[rule], unjudged = [], []
+        for name in properties:
+            hurry(most_seconds)
+            try:
+                findings[rule] += judge([name])
+            except TimeoutError:
+                unjudged.append(name.replace("_", " "))
+        hurry(None)
+        if unjudged:
+            notes.append(
+                f"{rule}: no verdict on {', '.join(unjudged)}: on this grid a look at a few lies takes longer than the "
+                f"{most_seconds:g} s that audit.most_seconds allows; raise it"
+            )
+    return findings, notes
 
 
 def as_data(findings: Findings) -> list[dict[str, Any]]:
@@ -54,7 +81,9 @@ def as_table(findings: Findings) -> Table:
     table = Table("payment rule", *(name.replace("_", " ") for name in properties), title="Audit", title_justify="left")
     for rule, rows in findings.items():
         verdicts = {finding.property: finding.verdict.value for finding in rows}
-        table.add_row(rule.replace("_", " "), *(f"[{_COLOURS[v]}]{v.replace('_', ' ')}[/]" for v in map(verdicts.get, properties) if v))
+        table.add_row(
+            rule.replace("_", " "), *(f"[{_COLOURS[v]}]{v.replace('_', ' ')}[/]" if v else "–" for v in map(verdicts.get, properties))
+        )
     return table
 
 

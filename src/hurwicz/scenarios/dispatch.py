@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import time
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hurwicz._foundation import NotConvergedError
+from hurwicz._foundation import InputError, NotConvergedError
 from hurwicz.reports import Page, number
 from hurwicz.reports.grid import payments_plot, price_map, rounds_plot
 from hurwicz.scenarios import auditing
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
     from hurwicz.settings import DirectMechanism
 
 _NOTHING = 1e-6  # MW or $/h: below, an interior-point solver's zero
+_AGV_AGENTS = 2
 AUDITED = ("DSIC", "ex_post_IR", "strong_budget_balance", "weak_budget_balance", "efficiency")
 _RULES = {
     "linear": "the price at its bus times its output",
@@ -31,12 +35,17 @@ _RULES = {
 
 def run_dispatch(scenario: DispatchScenario, name: str, progress: Progress) -> Run:
     """Coordinate, pay, audit; the result so far and the reason where the rounds run out."""
-    from hurwicz.prices.dispatch import coordinate
+    from hurwicz.prices.dispatch import coordinate, dc_network
     from hurwicz.prices.dispatch.costs import unit_costs
     from hurwicz.typespaces import Interval, Uniform
 
     began = time.perf_counter()
     case = _case(scenario.case)
+    rules: list[str] = list(scenario.payments if scenario.payments is not None else _RULES)
+    notes: list[str] = []
+    if scenario.payments is None and len(dc_network(case, scenario.network).trading) < _AGV_AGENTS:
+        rules.remove("expected_externality")
+        notes.append("expected_externality: left out; it needs two units that trade, so that one can finance the other's transfer")
     prior = Uniform(Interval(scenario.prior.low, scenario.prior.high))
     converged, message = True, ""
     try:
@@ -45,7 +54,8 @@ def run_dispatch(scenario: DispatchScenario, name: str, progress: Progress) -> R
             network=scenario.network,
             max_rounds=scenario.max_rounds,
             tol=scenario.tolerance,
-            payments=scenario.payments,
+            payments=rules,
+            payment_seconds=scenario.payment_seconds,
             value_of_lost_load=scenario.value_of_lost_load,
             prior=prior,
             samples=scenario.samples,
@@ -55,7 +65,11 @@ def run_dispatch(scenario: DispatchScenario, name: str, progress: Progress) -> R
         )
     except NotConvergedError as error:
         reached, converged, message = error.reached, False, str(error)
-    findings = _audit(scenario, case, progress) if scenario.audit.enabled and converged else {}
+    findings: auditing.Findings = {}
+    if scenario.audit.enabled and converged:
+        findings, skipped = _audit(scenario, case, reached, progress)
+        notes += skipped
+    reached = replace(reached, notes=(*reached.notes, *notes))
     result = reached.to_dict() | {"audit": auditing.as_data(findings)}
     result |= {"seconds": time.perf_counter() - began, "seconds_by_phase": reached.seconds}
     costs = {u: cost.at(x) for (u, x), cost in zip(reached.actions.items(), unit_costs(case, reached.network.unit_rows), strict=True)}
@@ -73,22 +87,28 @@ def _case(name: str) -> MatpowerCase:
     return read_matpower(Path(name)) if name.endswith(".m") else packaged_case(name)
 
 
-def _audit(scenario: DispatchScenario, case: MatpowerCase, progress: Progress) -> auditing.Findings:
+def _audit(
+    scenario: DispatchScenario, case: MatpowerCase, reached: DispatchResult, progress: Progress
+) -> tuple[auditing.Findings, list[str]]:
+    """Findings for every rule that was paid by; notes on what could not be judged."""
     from hurwicz.audits import Effort
     from hurwicz.prices.dispatch import DispatchMechanism, DispatchModel
     from hurwicz.typespaces import Interval, Uniform
 
-    model = DispatchModel(
-        case,
-        network=scenario.network,
-        value_of_lost_load=scenario.value_of_lost_load,
-        prior=Uniform(Interval(scenario.prior.low, scenario.prior.high)),
-        samples=scenario.samples,
-        seed=scenario.seed,
-    )
-    mechanisms: dict[str, DirectMechanism] = {rule: DispatchMechanism(model, rule) for rule in scenario.payments}
-    if not mechanisms:
-        return {}
+    if not reached.transfers or not len(reached.network.trading):
+        return {}, []
+    try:
+        model = DispatchModel(
+            case,
+            network=scenario.network,
+            value_of_lost_load=scenario.value_of_lost_load,
+            prior=Uniform(Interval(scenario.prior.low, scenario.prior.high)),
+            samples=scenario.samples,
+            seed=scenario.seed,
+        )
+    except InputError as error:
+        return {}, [f"no audit: {error}"]
+    mechanisms: dict[str, DirectMechanism] = {rule: DispatchMechanism(model, rule) for rule in reached.transfers}
     effort = Effort(
         profiles=scenario.audit.profiles,
         deviations=scenario.audit.deviations,
@@ -98,7 +118,17 @@ def _audit(scenario: DispatchScenario, case: MatpowerCase, progress: Progress) -
         tolerance=1e-7,
     )
     truth = dict.fromkeys(next(iter(mechanisms.values())).agents, 1.0)
-    return auditing.audit_rules(mechanisms, AUDITED, prior=None, effort=effort, at=[truth], seed=scenario.seed, progress=progress)
+    return auditing.audit_rules(
+        mechanisms,
+        AUDITED,
+        prior=None,
+        effort=effort,
+        at=[truth],
+        seed=scenario.seed,
+        progress=progress,
+        hurry=model.hurry,
+        most_seconds=scenario.audit.most_seconds,
+    )
 
 
 def _summary(name: str, reached: DispatchResult) -> Any:
@@ -109,9 +139,15 @@ def _summary(name: str, reached: DispatchResult) -> Any:
         ["price rounds", reached.price_rounds],
         ["worst violation, p.u.", reached.max_violation],
         ["lines at a limit", len(reached.binding)],
-        ["pivotal generators", ", ".join(reached.pivotal) or "none"],
+        ["pivotal generators", _some(reached.pivotal)],
+        *(["note", note] for note in reached.notes),
     ]
     return text_table(f"{name}: {len(reached.actions)} generators, {len(reached.prices)} buses", ["", ""], rows)
+
+
+def _some(names: Sequence[str], most: int = 6) -> str:
+    """Names for a person: the first few and how many more."""
+    return (", ".join(names[:most]) or "none") + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def _who_gets_what(reached: DispatchResult, costs: dict[str, float], most: int = 15) -> list[Any]:
@@ -126,7 +162,8 @@ def _who_gets_what(reached: DispatchResult, costs: dict[str, float], most: int =
 def _rows(reached: DispatchResult, costs: dict[str, float], units: list[str]) -> tuple[list[str], list[list[Any]]]:
     columns = ["generator", "MW", "$/MWh", "own cost, $/h", *(f"{rule.replace('_', ' ')}, $/h" for rule in reached.transfers)]
     price = dict(zip(reached.network.units, reached.network.buses[reached.network.unit_bus].tolist(), strict=True))
-    rows = [[u, reached.actions[u], reached.prices[price[u]], costs[u], *(row[u] for row in reached.transfers.values())] for u in units]
+    defined = {bus: None if math.isnan(p) else p for bus, p in reached.prices.items()}
+    rows = [[u, reached.actions[u], defined[price[u]], costs[u], *(row[u] for row in reached.transfers.values())] for u in units]
     return columns, rows
 
 
@@ -166,7 +203,10 @@ def _page(scenario: DispatchScenario, name: str, reached: DispatchResult, costs:
         page.text(f"{rule.replace('_', ' ')}: {_RULES[rule]}.")
     if reached.pivotal:
         page.text(
-            f"Pivotal: {', '.join(reached.pivotal)}. Demand cannot be met without it, so its Clarke payment rests on the value of "
+            f"Pivotal: {_some(reached.pivotal, 20)}. Demand cannot be met without any one of them, so what Clarke pays each rests on "
+            f"the value of lost load ({scenario.value_of_lost_load:g} $/MWh)."
+            if len(reached.pivotal) > 1
+            else f"Pivotal: {reached.pivotal[0]}. Demand cannot be met without it, so its Clarke payment rests on the value of "
             f"lost load ({scenario.value_of_lost_load:g} $/MWh)."
         )
     columns, every = _rows(reached, costs, list(reached.actions))

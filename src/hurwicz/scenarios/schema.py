@@ -40,7 +40,7 @@ class Audit(_Table):
     seconds: Positive = Field(1.0, description="time for each property of each rule; what was searched by then is stated")
     profiles: int = Field(2, ge=0, description="profiles of types drawn from the prior, beside the true one")
     deviations: int = Field(9, ge=1, description="misreports tried for each generator and profile, beside scaled ones")
-    most_seconds: Positive = Field(60.0, description="a rule whose audit would take longer than this, on this grid and machine, is not audited")
+    most_seconds: Positive = Field(15.0, description="time after which a property of a rule is given up without a verdict, with a note")
 
 
 class DispatchScenario(_Table):
@@ -52,7 +52,9 @@ class DispatchScenario(_Table):
     max_rounds: int = Field(20, ge=1, description="price rounds after which the run gives up (exit code 3)")
     tolerance: Positive = Field(1e-8, description="relative optimality and balance residual at which the run stops")
     payments: list[Rule] | None = Field(None, description="rules by which the generators are paid; all that apply if left out")
-    payment_seconds: Positive = Field(30.0, description="time for each rule; one that would take longer on this grid is left out, with a note")
+    payment_seconds: Positive = Field(
+        30.0, description="time for each rule; one that would take longer on this grid is left out, with a note"
+    )
     value_of_lost_load: Positive = Field(10000.0, description="$/MWh of demand not served; sets what a pivotal generator is paid")
     reference: bool = Field(True, description="also solve with every cost known, by an independent solver, and compare")
     prior: Prior = Field(default_factory=Prior, description="prior over each generator's cost multiplier")

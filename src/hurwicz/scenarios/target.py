@@ -81,7 +81,7 @@ def _run_named(scenario: TargetScenario, types: list[float], name: str, progress
     if scenario.audit and converged:
         wanted = ["DSIC", "ex_post_IR", "strong_budget_balance", "weak_budget_balance", "planner_IR", "efficiency"]
         wanted += ["BIC", "interim_IR"] if prior is not None else []
-        findings = auditing.audit_rules(
+        findings, _ = auditing.audit_rules(
             mechanisms, wanted, prior=prior, effort=scenario.effort, at=[truth], seed=scenario.seed, progress=progress
         )
     best = float(problem.loss_bound(problem.solve([np.array([t]) for t in types]), [np.array([t]) for t in types])[0])

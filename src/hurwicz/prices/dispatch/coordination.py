@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
-from hurwicz._foundation import InputError, NotConvergedError, Status
+from hurwicz._foundation import InfeasibleError, InputError, NotConvergedError, SolverError, Status
 from hurwicz.formats import MatpowerCase
 from hurwicz.prices.dispatch.agents import generators
 from hurwicz.prices.dispatch.costs import unit_costs
 from hurwicz.prices.dispatch.explanation import binding_lines
 from hurwicz.prices.dispatch.network import dc_network
-from hurwicz.prices.dispatch.payments import RULES, Payer
+from hurwicz.prices.dispatch.payments import RULES, OutOfTimeError, Payer
 from hurwicz.prices.dispatch.planner import learn_and_plan
 from hurwicz.prices.dispatch.reference import reference_optimum
 from hurwicz.prices.dispatch.result import DispatchResult, check_dispatch
@@ -27,6 +27,7 @@ def coordinate(
     max_rounds: int = 20,
     tol: float = 1e-9,
     payments: Sequence[str] = (),
+    payment_seconds: float | None = None,
     value_of_lost_load: float | None = None,
     prior: Prior | None = None,
     samples: int = 64,
@@ -46,10 +47,11 @@ def coordinate(
         max_rounds: broadcasts at most.
         tol: bound on the excess cost relative to the money that changes hands.
         payments: rules to pay by: ``"linear"``, ``"own_path"``, ``"clarke"``, ``"expected_externality"``.
+        payment_seconds: that each rule may take; one that would take longer is left out, and a note says how long. None: no limit.
         value_of_lost_load: $/MWh of demand not served; ``own_path`` needs it, and ``clarke`` where a unit is pivotal.
         prior: of each unit's cost multiplier, for ``expected_externality``; uniform on [0.8, 1.25] if omitted.
         samples: draws of the others' types behind the expected externality.
-        reference: also solve with every cost known, by HiGHS.
+        reference: also solve with every cost known, by an independent solver (None and a note where that one fails).
         seed: of those draws.
         progress: called with a line of text now and then.
 
@@ -58,7 +60,7 @@ def coordinate(
         FormatError: a line without reactance, or a cost that is not convex.
         InputError: an unknown rule, or a rule without the value of lost load that it needs.
         AgentError: an agent's answer is no output within its limits.
-        NotConvergedError: the rounds ran out; ``reached`` holds the result so far.
+        NotConvergedError: the rounds ran out, of the coordination or of one without a unit (Clarke); ``reached`` holds the result so far.
 
     Example:
         >>> from hurwicz.formats import packaged_case
@@ -71,6 +73,8 @@ def coordinate(
     unknown = [rule for rule in payments if rule not in RULES]
     if unknown:
         raise InputError(f"payments: expected rules among {', '.join(RULES)}, got {unknown[0]!r}")
+    if payment_seconds is not None and not payment_seconds > 0:
+        raise InputError(f"payment_seconds: expected a positive number of seconds or None, got {payment_seconds}")
     seconds: dict[str, float] = {}
     started = time.perf_counter()
     net = dc_network(case, network)
@@ -86,18 +90,28 @@ def coordinate(
     transfers: dict[str, dict[str, float]] = {}
     pivotal: tuple[str, ...] = ()
     best: float | None = None
+    unsettled = ""
     if plan.converged:
         belief = Uniform(Interval(0.8, 1.25)) if prior is None else prior
-        payer = Payer(known, plan.solution, value_of_lost_load, belief, samples, seed, max_rounds, tol, progress)
+        payer = Payer(known, plan.solution, value_of_lost_load, belief, samples, seed, max_rounds, tol, progress, payment_seconds)
         for rule in payments:
             started = time.perf_counter()
-            transfers[rule] = dict(zip(net.units, payer.transfers(rule).tolist(), strict=True))
+            try:
+                transfers[rule] = dict(zip(net.units, payer.transfers(rule).tolist(), strict=True))
+            except OutOfTimeError as late:
+                notes.append(str(late))
+            except NotConvergedError as error:
+                unsettled = f"{rule}: {error}"
+                notes.append(f"{unsettled}; its payments are left out")
             seconds[f"payments: {rule}"] = time.perf_counter() - started
         pivotal = tuple(net.units[unit] for unit in sorted(payer.pivotal))
         notes.extend(payer.notes)
         if reference:
             started = time.perf_counter()
-            best = reference_optimum(case, network).objective
+            try:
+                best = reference_optimum(case, network).objective
+            except (InfeasibleError, SolverError) as error:
+                notes.append(f"no independent optimum to compare with: {error}")
             seconds["reference"] = time.perf_counter() - started
     result = DispatchResult(
         status=Status.OPTIMUM if plan.converged else Status.STEP_LIMIT,
@@ -128,4 +142,6 @@ def coordinate(
             "allow more rounds (max_rounds) or a larger tolerance",
             reached=result,
         )
+    if unsettled:
+        raise NotConvergedError(f"{unsettled}; allow more rounds (max_rounds) or a larger tolerance", reached=result)
     return result

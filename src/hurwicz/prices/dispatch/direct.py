@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import math
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -71,7 +73,7 @@ class DispatchModel:
             fixed[k] = cost.at(0.0)
             least[k] = cost.at(low) - fixed[k]
         self.fixed = fixed
-        self.players = [k for k in range(len(net.units)) if curves[k] or net.pmin[k] != 0]
+        self.players = net.trading.tolist()
         if not self.players:
             raise InputError("the case has no unit with anything to trade; expected at least one with Pmax or Pmin other than 0")
         self.resolver = Resolver(net, value_of_lost_load)
@@ -80,8 +82,16 @@ class DispatchModel:
         self._externality: dict[tuple[int, float], float] = {}
         self._error: dict[tuple[int, float], float] = {}
         self._least_loss: dict[tuple[int, bytes], float] = {}
-        self._tables: dict[int, FloatArray] = {}
         self._draws: FloatArray | None = None
+        self._deadline = math.inf
+
+    def hurry(self, seconds: float | None) -> None:
+        """From now on raise ``TimeoutError`` instead of solving once ``seconds`` have passed; None: take what time it needs."""
+        self._deadline = math.inf if seconds is None else time.perf_counter() + seconds
+
+    def _in_time(self) -> None:
+        if time.perf_counter() > self._deadline:
+            raise TimeoutError("the time that DispatchModel.hurry gave has passed")
 
     def solve(self, theta: FloatArray, without: int = -1) -> ProgramSolution:
         """The optimum for all units' multipliers, kept; the one left out does not matter to the key."""
@@ -92,6 +102,7 @@ class DispatchModel:
         key = (without, key_theta.tobytes())
         found = self._solved.get(key)
         if found is None:
+            self._in_time()
             if len(self._solved) > 200_000:
                 self._solved.clear()
             found = self._solved[key] = self.costs.solve(key_theta, without if without >= 0 else None)
@@ -114,6 +125,7 @@ class DispatchModel:
             for k, profile in enumerate(profiles):
                 theta[self.players] = profile
                 theta[unit] = report
+                self._in_time()
                 solution = self.costs.solve(theta)
                 cost = theta * self.costs.of(solution.output)
                 values[k] = -(cost.sum() - cost[unit]) - self.costs.lost(solution)
@@ -141,14 +153,14 @@ class DispatchModel:
         return self._draws, np.full(self.samples, 1 / self.samples)
 
     def externality(self, unit: int, report: float) -> float:
-        """xi_i, from a table of reports where types are a continuum."""
+        """xi_i; where types are a continuum, between its values at the two knots next to the report, computed when they are asked for."""
         space = self.marginal_prior.space
         if space.size is not None:
             return self.others_expected(unit, report)
         knots = space.grid(_KNOTS)
-        if unit not in self._tables:
-            self._tables[unit] = np.array([self.others_expected(unit, float(knot)) for knot in knots])
-        return float(np.interp(report, knots, self._tables[unit]))
+        right = min(max(int(np.searchsorted(knots, report)), 1), len(knots) - 1)
+        ends = [float(knots[right - 1]), float(knots[right])]
+        return float(np.interp(report, ends, [self.others_expected(unit, end) for end in ends]))
 
     @property
     def sampling_error(self) -> float:
@@ -161,6 +173,7 @@ class DispatchModel:
         base[unit] = 0.0
         key = (unit, np.round(base, 7).tobytes())
         if key not in self._least_loss:
+            self._in_time()
             lost, spill = slack_limits(self.network, base, base)
             held = Supply(base, np.zeros(0, dtype=np.int64), np.zeros(0), np.zeros(0), np.zeros(0))
             solution = self.resolver.program.solve(held, lost_value=self.lost_value, lost_limit=lost, spill_limit=spill)
@@ -216,15 +229,21 @@ class DispatchMechanism:
             raise InputError(f"rule: expected one of {', '.join(RULES)}, got {rule!r}")
         self.model, self.rule = model, rule
         units = model.network.units
-        self._unit = {units[k]: k for k in model.players}
+        net, output = model.network, model.solve(np.ones(len(units))).output
+        room = np.minimum(output - net.pmin, net.pmax - output)
+        moves = room > 1e-6 * net.base_mva
+        self._unit = {units[k]: k for k in sorted(model.players, key=lambda k: not moves[k])}
         self._names = tuple(self._unit)
         self.prior = ProductPrior(dict.fromkeys(self._names, model.marginal_prior))
-        size = float(np.abs(model.costs.of(model.solve(np.ones(len(units))).output)).sum())
+        size = float(np.abs(model.costs.of(output)).sum())
         self._numeric = 1e-8 * size
 
     @property
     def agents(self) -> Sequence[str]:
-        """Names of the units that trade, in the file's order."""
+        """Names of the units that trade: those that the truth leaves between their limits first, each part in the file's order.
+
+        What they report moves the plan, so an audit that is cut short has looked at them.
+        """
         return self._names
 
     @property
@@ -264,15 +283,20 @@ class DispatchMechanism:
         model = self.model
         if self.rule == "linear":
             bus = model.network.unit_bus[unit]
-            return np.array([0.0 if s.output[unit] == 0 else s.price[bus] * s.output[unit] for s in solutions])
+            return np.array([float(np.nan_to_num(s.price[bus], nan=0.0)) * s.output[unit] for s in solutions])
         if self.rule == "own_path":
-            off = np.array([model.least_loss(unit, s.output) for s in solutions])
-            held: FloatArray = model.lost_value * off - np.array([model.costs.lost(s) for s in solutions])
-            return held
+            return np.array([self._held(unit, s) for s in solutions])
         if self.rule == "clarke":
             return np.array([self._clarke(unit, row, s) for row, s in zip(theta, solutions, strict=True)])
         place = model.players.index(unit)
         return np.array([balanced(np.array([model.externality(u, float(row[u])) for u in model.players]))[place] for row in theta])
+
+    def _held(self, unit: int, solution: ProgramSolution) -> float:
+        """What load not served would cost more if ``unit`` went off and nobody else moved."""
+        model = self.model
+        if abs(solution.output[unit]) <= 1e-7 * model.network.base_mva:
+            return 0.0
+        return model.lost_value * model.least_loss(unit, solution.output) - model.costs.lost(solution)
 
     def _clarke(self, unit: int, theta: FloatArray, solution: ProgramSolution) -> float:
         model = self.model

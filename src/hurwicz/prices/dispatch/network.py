@@ -18,6 +18,9 @@ IntArray = NDArray[np.int64]
 NetworkForm = Literal["powermodels", "matpower"]
 
 _JUMPER = 1e-3  # |r| in p.u. up to which a branch with x = 0 is taken for a deliberate jumper, beyond for a missing reactance
+_CANCELLED = 1e-12  # of the largest susceptance: what lines between two buses sum to where they cancel
+UNBOUNDED = 1e10
+"""MW or MVA from which on a limit in a file means that there is none (as in MATPOWER)."""
 _WIDEST_ANGLE = np.pi / 3  # what PowerModels puts where a file gives no angle limits
 
 
@@ -84,6 +87,11 @@ class DcNetwork:
         """What each bus takes out of the network before any generation, p.u."""
         return self.demand + self.shift_injection
 
+    @property
+    def trading(self) -> IntArray:
+        """Units with something to decide or to deliver: all but those held at 0 MW."""
+        return np.flatnonzero((self.pmin < self.pmax) | (self.pmin != 0)).astype(np.int64)
+
     def laplacian(self) -> sparse.csc_matrix:
         """Bus susceptance matrix B: injections = B theta, up to ``shift_injection``."""
         n, f, t, b = len(self.buses), self.line_from, self.line_to, self.susceptance
@@ -134,6 +142,8 @@ def dc_network(case: MatpowerCase, form: str = "powermodels") -> DcNetwork:
         raise InputError(f"network: expected one of {', '.join(get_args(NetworkForm))}, got {form!r}")
     base = case.base_mva
     alive = np.flatnonzero(case.bus.kind != 4)
+    if not len(alive):
+        raise InputError("bus: expected at least one bus in service, got isolated ones only (type 4); set their types")
     numbers = case.bus.number[alive].astype(np.int64)
     order = np.argsort(numbers)
 
@@ -160,20 +170,23 @@ def dc_network(case: MatpowerCase, form: str = "powermodels") -> DcNetwork:
             shift = np.deg2rad(branch.shift[rows])
             low, high = np.full(len(rows), -np.inf), np.full(len(rows), np.inf)
     rating = branch.rate_a[rows] / base
-    rate = np.where(rating > 0, rating, np.inf)
+    rate = np.where((rating > 0) & (rating * base < UNBOUNDED), rating, np.inf)
     with np.errstate(divide="ignore", invalid="ignore"):
         reach = np.where(b == 0, np.inf, rate / np.abs(b))
-    angle_low, angle_high = low, high
-    low, high = np.maximum(low, shift - reach), np.minimum(high, shift + reach)
-    moved = np.zeros(len(alive))
+    n = len(alive)
+    linked = sparse.csr_matrix((b, (np.minimum(f, t), np.maximum(f, t))), shape=(n, n))
+    linked.data[np.abs(linked.data) <= _CANCELLED * np.abs(b).max(initial=0.0)] = 0.0
+    linked.eliminate_zeros()
+    parts, island = connected_components(linked, directed=False)
+    apart = island[f] != island[t]  # by lines that carry nothing: the angles on either side are free of one another
+    angle_low, angle_high = np.where(apart, -np.inf, low), np.where(apart, np.inf, high)
+    low, high = np.maximum(angle_low, shift - reach), np.minimum(angle_high, shift + reach)
+    moved = np.zeros(n)
     np.add.at(moved, f, -b * shift)
     np.add.at(moved, t, b * shift)
     pairs = _pairs(f, t, low, high)
     unit_all = index(case.gen.bus)
     unit_rows = np.flatnonzero((case.gen.status > 0) & (unit_all >= 0))
-    n = len(alive)
-    linked = sparse.csr_matrix((np.ones(len(f)), (f, t)), shape=(n, n))
-    parts, island = connected_components(linked, directed=False)
     first = np.full(parts, n, dtype=np.int64)
     np.minimum.at(first, island, np.arange(n))
     network = DcNetwork(
@@ -261,13 +274,15 @@ def _pairs(
 def _finite_limits(case: MatpowerCase, rows: IntArray, total: float) -> tuple[FloatArray, FloatArray]:
     """Pmin and Pmax of the units; an infinite one is replaced by the bound that the balance implies."""
     pmin, pmax = case.gen.pmin[rows].copy(), case.gen.pmax[rows].copy()
-    endless = np.flatnonzero(np.isinf(pmin) | np.isinf(pmax))
-    if len(endless):
-        if np.isinf(pmin).any() or (len(endless) > 1 and np.isinf(pmin[endless]).any()):
-            row = int(rows[np.flatnonzero(np.isinf(pmin))[0]])
-            raise InputError(f"generator on row {row + 1}: expected a finite Pmin, got {case.gen.pmin[row]}; state it")
-        others = pmin.sum() - pmin
-        pmax = np.where(np.isinf(pmax), np.maximum(total - others, pmin), pmax)
+    if (endless := np.flatnonzero(pmin <= -UNBOUNDED)).size:
+        row = int(rows[endless[0]])
+        raise FormatError(
+            f"generator {row + 1} at bus {case.gen.bus[row]:.0f}: expected a finite Pmin, got {case.gen.pmin[row]:g}; state it",
+            path=case.path or None,
+            line=case.line("gen", row),
+        )
+    spare = total - pmin.sum()  # all that a unit can have to give above its own Pmin
+    pmax = np.where(pmax >= UNBOUNDED, np.maximum(pmin + spare, pmin), pmax)
     return pmin, pmax
 
 

@@ -7,6 +7,7 @@ a unit in service runs at Pmin at least, so with Pmin > 0 or a fixed cost even a
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 import numpy as np
@@ -21,6 +22,55 @@ from hurwicz.typespaces import Prior
 RULES: tuple[str, ...] = ("linear", "own_path", "clarke", "expected_externality")
 
 
+def duration(seconds: float) -> str:
+    """A time for a person.
+
+    Example:
+        >>> duration(0.5), duration(41), duration(400), duration(9000)
+        ('0.5 s', '41 s', '7 min', '2.5 h')
+    """
+    if seconds < 100:
+        return f"{seconds:.2g} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.2g} h"
+
+
+class OutOfTimeError(Exception):
+    """A payment rule would take longer than it was given. Never leaves this package: the rule is left out and a note says so.
+
+    Args:
+        rule: the rule.
+        units: how many units it pays.
+        needed, allowed: how long it would take and how long it may, seconds.
+    """
+
+    def __init__(self, rule: str, units: int, needed: float, allowed: float) -> None:
+        super().__init__(
+            f"{rule}: left out; paying {units} units by it would take about {duration(needed)}, and payment_seconds allows "
+            f"{duration(allowed)}: raise it to have these payments"
+        )
+
+
+class _Clock:
+    """Stops a rule early, by what its first units took, where the rest would not fit in the time given."""
+
+    def __init__(self, rule: str, units: int, seconds: float | None) -> None:
+        self._rule, self._units, self._seconds = rule, units, seconds
+        self._begun = time.perf_counter()
+
+    def after(self, share: float) -> None:
+        """``share`` of the work is done.
+
+        Raises:
+            OutOfTimeError: the rest would not fit.
+        """
+        if self._seconds is None or not share < 1:
+            return
+        took = time.perf_counter() - self._begun
+        needed = took / share
+        if took > self._seconds or (needed > 1.5 * self._seconds and took > 0.05 * self._seconds):
+            raise OutOfTimeError(self._rule, self._units, needed, self._seconds)
+
+
 class Payer:
     """Transfers by each rule for one coordinated grid.
 
@@ -32,6 +82,7 @@ class Payer:
         samples, seed: of the Monte Carlo behind the expected externality.
         max_rounds, tol: of every coordination without one unit.
         progress: called with a line of text now and then.
+        seconds: that each rule may take (None: as long as it needs).
     """
 
     def __init__(
@@ -45,13 +96,14 @@ class Payer:
         max_rounds: int,
         tol: float,
         progress: Callable[[str], None] | None = None,
+        seconds: float | None = None,
     ) -> None:
         if lost_value is not None and not (np.isfinite(lost_value) and lost_value > 0):
             raise InputError(f"value_of_lost_load: expected a positive number of $/MWh, got {lost_value}")
         self.known, self.solution = known, solution
         self.network = known.network
         self.lost_value, self.prior, self.samples, self.seed = lost_value, prior, samples, seed
-        self.max_rounds, self.tol, self.progress = max_rounds, tol, progress
+        self.max_rounds, self.tol, self.progress, self.seconds = max_rounds, tol, progress, seconds
         top = float(np.nanmax(np.abs(solution.price), initial=0.0))
         self.resolver = Resolver(self.network, lost_value, np.abs(solution.pair_flow_price) > 1e-6 * max(top, 1e-300))
         self.pivotal: set[int] = set()
@@ -67,7 +119,11 @@ class Payer:
             )
 
     def transfers(self, rule: str) -> FloatArray:
-        """$/h that each unit receives under ``rule``."""
+        """$/h that each unit receives under ``rule``.
+
+        Raises:
+            OutOfTimeError: it would take longer than ``seconds``.
+        """
         if rule == "linear":
             return self.linear()
         if rule == "own_path":
@@ -79,9 +135,9 @@ class Payer:
         raise InputError(f"payments: expected a rule among {', '.join(RULES)}, got {rule!r}")
 
     def linear(self) -> FloatArray:
-        """p_i (x_i - o_i): the price at its bus times its output."""
-        price = self.solution.price[self.network.unit_bus]
-        return np.where(self.solution.output == 0, 0.0, price * self.solution.output)
+        """p_i (x_i - o_i): the price at its bus times its output (nothing at a bus where nothing can move, which has no price)."""
+        price = np.nan_to_num(self.solution.price[self.network.unit_bus], nan=0.0)
+        return price * self.solution.output
 
     def _report(self, text: str) -> None:
         if self.progress is not None:
@@ -94,12 +150,14 @@ class Payer:
             raise InputError("own_path: with the other units held, demand is not met when one goes off; give value_of_lost_load")
         out = np.zeros(len(net.units))
         moving = np.flatnonzero(np.abs(self.solution.output) > 1e-7 * net.base_mva)
+        clock = _Clock("own_path", len(moving), self.seconds)
         for k, unit in enumerate(moving.tolist()):
             base = self.solution.output.copy()
             base[unit] = 0.0
             supply = Supply(base, np.zeros(0, dtype=np.int64), np.zeros(0), np.zeros(0), np.zeros(0))
             out[unit] = self.lost_value * self._least_loss(supply)
             self._report(f"own path: {k + 1} of {len(moving)} units")
+            clock.after((k + 1) / len(moving))
         return out
 
     def _least_loss(self, supply: Supply) -> float:
@@ -117,9 +175,11 @@ class Payer:
         net = self.network
         out = np.zeros(len(net.units))
         running = [unit for unit in range(len(net.units)) if net.pmin[unit] > 0 or net.pmax[unit] < 0 or self._trades(unit)]
+        clock = _Clock("clarke", len(running), self.seconds)
         for k, unit in enumerate(running):
             out[unit] = self._without(unit)
             self._report(f"Clarke: {k + 1} of {len(running)} units")
+            clock.after((k + 1) / len(running))
         return out
 
     def _trades(self, unit: int) -> bool:
@@ -179,18 +239,20 @@ class Payer:
         Source: C. d'Aspremont and L.-A. Gérard-Varet, "Incentives and incomplete information", Journal of Public Economics 11(1), 1979.
         """
         net = self.network
-        players = [u for u in range(len(net.units)) if net.pmin[u] < net.pmax[u] or net.pmin[u] != 0]
+        players = net.trading.tolist()
         draws = self.prior.sample(np.random.default_rng(self.seed), self.samples * len(players)).reshape(self.samples, len(players))
         curves = [curve.segments(self.known.scale) for curve in self.known.curves]
         least = [curve.cost(0.0, low, self.known.scale) for curve, low in zip(self.known.curves, net.pmin.tolist(), strict=True)]
         model = VariableCosts(self.resolver, curves, np.array(least))
         xi = np.zeros(len(players))
+        clock = _Clock("expected_externality", len(players), self.seconds)
         for k, unit in enumerate(players):
             theta = np.ones(len(net.units))
-            for sample in draws:
+            for turn, sample in enumerate(draws):
                 theta[players] = sample
                 theta[unit] = 1.0
                 xi[k] -= model.others(theta, unit) / self.samples
+                clock.after((k + (turn + 1) / self.samples) / len(players))
             self._report(f"expected externality: {k + 1} of {len(players)} units")
         out = np.zeros(len(net.units))
         out[players] = balanced(xi)

@@ -23,6 +23,7 @@ from hurwicz.prices.offer import Array, Offer, Respondent, Transcript
 _STEEP = 1e5  # $/MWh over an agent's whole range: weight of the very first offers, when the size of the prices is not known
 _PROBE = 1e3  # times the price scale: the same once it is
 _SOFT = 1e-2  # times the price scale: least weight of later offers
+_LEAST_DEMAND = 1e-3  # p.u.: where nothing is to be served, what the excess cost is measured against
 _EPS = 2.0**-52
 
 
@@ -247,7 +248,7 @@ def excess(known: Knowledge, offers: dict[int, Offer], answers: FloatArray) -> f
     a limit away from the anchor is its best there. To that comes the modelled cost between answer and anchor.
     """
     net, scale = known.network, known.scale
-    total, money = 0.0, scale * float(np.abs(net.demand).sum()) * net.base_mva
+    total, money = 0.0, scale * max(float(np.abs(net.demand).sum()), _LEAST_DEMAND) * net.base_mva
     at_stake = 0.0
     for (unit, offer), answer in zip(offers.items(), answers.tolist(), strict=True):
         anchor, price = float(offer.anchor), float(offer.price)

@@ -43,6 +43,8 @@ class ReducedProgram:
         self._row = np.full(pairs, -1, dtype=np.int64)
         self.pairs: list[int] = []
         self._factors = np.zeros((0, len(net.buses)))
+        self._kept_key: tuple[int, bytes] = (-1, b"")  # the last matrix, for the next program on the same pieces and limits
+        self._kept = sparse.csc_matrix((0, 0))
         self._add([] if active is None else active.tolist())
 
     def angles(self, injection: FloatArray) -> FloatArray:
@@ -86,9 +88,6 @@ class ReducedProgram:
         slope = (supply.end - supply.start) / np.maximum(supply.width, 1e-300) * base**2
         q = supply.start * base
         money = money_scale(supply.start, supply.end) * base
-        island = net.island[bus]
-        balance = np.zeros((self.parts, pieces))
-        balance[island, np.arange(pieces)] = 1.0
         need = -np.bincount(net.island, fixed, self.parts)
         across = np.arange(pieces)
         P = sparse.csc_matrix((slope / money, across, np.arange(pieces + 1)), shape=(pieces, pieces))
@@ -98,7 +97,13 @@ class ReducedProgram:
             offset = self._factors @ fixed
             high, low = program.flow_high[active] - offset, program.flow_low[active] - offset
             has_high, has_low = np.isfinite(high), np.isfinite(low)
-            A = _columns(np.vstack([balance, factors[has_high], -factors[has_low]]))
+            key = (len(self.pairs), supply.unit.tobytes())
+            if key != self._kept_key:
+                balance = np.zeros((self.parts, pieces))
+                balance[net.island[bus], across] = 1.0
+                self._kept = _columns(np.vstack([balance, factors[has_high], -factors[has_low]]))
+                self._kept_key = key
+            A = self._kept
             b = np.concatenate([need, high[has_high], -low[has_low], width, np.zeros(pieces)])
             x, z, gap = interior_point(P, q / money, A, b, self.parts)
             moved = np.clip(x * base, 0.0, supply.width)

@@ -60,9 +60,12 @@ def reference_optimum(case: MatpowerCase, network: str = "powermodels", *, solve
     if solver not in ("auto", "highs", "clarabel"):
         raise InputError(f"solver: expected auto, highs or clarabel, got {solver!r}")
     data = _Data(case, network)
+    shapes = {unit[3][0] for unit in data.units}
     curved = any(kind == "parabola" and c[2] > 0 for _, _, _, (kind, c) in data.units)
     started = time.perf_counter()
-    if solver == "clarabel" or (solver == "auto" and curved and len(data.need) > 500):
+    if solver == "clarabel" and "polynomial" in shapes:
+        raise InputError("solver: expected highs or auto for polynomial costs beyond degree 2, got clarabel")
+    if solver == "clarabel" or (solver == "auto" and curved and len(data.need) > 500 and "polynomial" not in shapes):
         output, price = interior_optimum(data.units, data.need, data.lines, case.base_mva)
         return ReferenceOptimum(data.cost(output), output, price, time.perf_counter() - started)
     model = _Tangents(data, case.base_mva)
@@ -86,14 +89,19 @@ class _Data:
         self.need = (case.bus.pd[kept] + case.bus.gs[kept]).tolist()
         gen, branch = case.gen, case.branch
         running = [u for u in range(len(gen.bus)) if gen.status[u] > 0 and float(gen.bus[u]) in where]
-        self.units = [(where[float(gen.bus[u])], float(gen.pmin[u]), float(gen.pmax[u]), _cost_rows(case, u)) for u in running]
+        least = float(gen.pmin[running].sum())
+        spare = sum(self.need) - least  # all that an unlimited unit can have to give above its own Pmin
+        tops = np.where(gen.pmax >= 1e10, np.maximum(gen.pmin + spare, gen.pmin), gen.pmax)
+        ends = [(float(gen.pmin[u]), float(tops[u])) for u in running]
+        self.units = [(where[float(gen.bus[u])], *end, _cost_rows(case, u)) for u, end in zip(running, ends, strict=True)]
         self.lines: list[tuple[int, int, float, float, float, float, float]] = []
         for line in np.flatnonzero(branch.status > 0).tolist():
             f, t = where.get(float(branch.f_bus[line])), where.get(float(branch.t_bus[line]))
             if f is None or t is None:
                 continue
             r, x = float(branch.r[line]), float(branch.x[line])
-            rating = float(branch.rate_a[line]) or math.inf
+            rating = float(branch.rate_a[line])
+            rating = rating if 0 < rating < 1e10 else math.inf
             if network == "powermodels":
                 least, most = float(branch.angmin[line]), float(branch.angmax[line])
                 none = least == 0 and most == 0
@@ -154,7 +162,7 @@ class _Tangents:
         for k, (_, bottom, top, (kind, cost)) in enumerate(data.units):
             if kind == "chords":
                 tangents += [(k, slope, value) for slope, value in cost]
-            elif cost[2] > 0:
+            elif _curved(cost):
                 tangents += [_tangent(k, cost, bottom + (top - bottom) * share / 4) for share in range(5)]
             else:
                 tangents.append(_tangent(k, cost, bottom))
@@ -186,7 +194,7 @@ class _Tangents:
     def cut(self, output: FloatArray) -> None:
         """Tangents where the optimum lies."""
         at = enumerate(zip(self.units, output.tolist(), strict=True))
-        self._add_tangents([_tangent(k, unit[3][1], x) for k, (unit, x) in at if unit[3][0] != "chords" and unit[3][1][2] > 0])
+        self._add_tangents([_tangent(k, unit[3][1], x) for k, (unit, x) in at if unit[3][0] != "chords" and _curved(unit[3][1])])
 
     def prices(self) -> FloatArray:
         """Duals of the balance at each bus."""
@@ -194,7 +202,7 @@ class _Tangents:
 
 
 def _cost_rows(case: MatpowerCase, unit: int) -> tuple[str, Any]:
-    """("chords", lines below the cost) or ("parabola", (c0, c1, c2))."""
+    """("chords", lines below the cost), ("parabola", (c0, c1, c2)) or ("polynomial", (c0, c1, ...))."""
     table = case.gencost
     count = int(table.ncost[unit])
     data = table.data[unit].tolist()
@@ -202,10 +210,12 @@ def _cost_rows(case: MatpowerCase, unit: int) -> tuple[str, Any]:
         mw, cost = data[0 : 2 * count : 2], data[1 : 2 * count : 2]
         slopes = [(cost[j + 1] - cost[j]) / (mw[j + 1] - mw[j]) for j in range(count - 1)]
         return "chords", [(slope, cost[j] - slope * mw[j]) for j, slope in enumerate(slopes)]
-    coefficients = [*reversed(data[:count]), 0.0, 0.0, 0.0]
-    if any(coefficients[3:]):
-        raise InputError(f"generator {unit + 1}: the reference solver takes polynomials up to degree 2; ask for reference=False")
-    return "parabola", tuple(coefficients[:3])
+    coefficients = (*reversed(data[:count]), 0.0, 0.0, 0.0)
+    return ("polynomial", coefficients) if any(coefficients[3:]) else ("parabola", coefficients[:3])
+
+
+def _curved(coefficients: tuple[float, ...]) -> bool:
+    return any(coefficients[2:])
 
 
 def _least(cost: tuple[str, Any], low: float, high: float) -> float:
@@ -214,18 +224,28 @@ def _least(cost: tuple[str, Any], low: float, high: float) -> float:
     spots = [low, high]
     if kind == "chords":
         return float(min(max(slope * x + value for slope, value in data) for x in spots) - sum(abs(s) for s, _ in data) * (high - low))
+    if kind == "polynomial":  # convex: it lies above its tangents
+        tangent = _tangent(0, data, low)
+        return min(_line(tangent, x) for x in spots)
     if data[2] > 0:
         spots.append(min(max(-data[1] / (2 * data[2]), low), high))
     return min(_exact(cost, x) for x in spots)
 
 
-def _tangent(k: int, data: tuple[float, float, float], at: float) -> tuple[int, float, float]:
-    c0, c1, c2 = data
-    return k, c1 + 2 * c2 * at, c0 - c2 * at * at
+def _line(tangent: tuple[int, float, float], at: float) -> float:
+    return tangent[1] * at + tangent[2]
+
+
+def _tangent(k: int, data: tuple[float, ...], at: float) -> tuple[int, float, float]:
+    slope = sum(j * c * at ** (j - 1) for j, c in enumerate(data) if j)
+    return k, slope, _exact(("polynomial", data), at) - slope * at
 
 
 def _exact(cost: tuple[str, Any], output: float) -> float:
     kind, data = cost
     if kind == "chords":
         return float(max(slope * output + value for slope, value in data))
-    return float(data[0] + output * (data[1] + output * data[2]))
+    value = 0.0
+    for coefficient in reversed(data):
+        value = value * output + coefficient
+    return float(value)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from scipy.sparse.linalg import splu
 
-from hurwicz._foundation import FloatArray, Status
+from hurwicz._foundation import FloatArray, InputError, Status
 from hurwicz.prices.dispatch.network import DcNetwork
 from hurwicz.prices.dispatch.planner import Knowledge
 from hurwicz.prices.dispatch.program import ProgramSolution
@@ -53,7 +53,10 @@ def check_dispatch(network: DcNetwork, output: FloatArray) -> tuple[Violation, F
     keep[network.reference] = False
     theta = np.zeros(n)
     if keep.any():
-        theta[keep] = splu(network.laplacian()[keep][:, keep].tocsc()).solve(injection[keep])
+        try:
+            theta[keep] = splu(network.laplacian()[keep][:, keep].tocsc()).solve(injection[keep])
+        except RuntimeError as error:
+            raise InputError("branch: susceptances cancel, so flows are not determined; check the signs of the reactances") from error
     flow = network.flows(theta)
     limits = np.maximum(network.pmin - output, output - network.pmax).max(initial=0.0) / base
     over = (np.abs(flow) - network.rate).max(initial=0.0)
