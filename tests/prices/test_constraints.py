@@ -56,6 +56,26 @@ def test_nonlinear_constraint_and_costs_against_the_kkt_conditions():
     assert 2 * (a + b - 4) + 0.4 * b + 2 * nu * b == pytest.approx(0.0, abs=1e-5)
 
 
+def test_a_ball_and_a_line_against_the_kkt_conditions():
+    theta = np.array([0.1, 0.5, 1.0, 0.3, 0.2, 0.7])
+    graph = PriceGraph()
+    p = graph.population("p", 6)
+    graph.loss("miss", lambda x: (x.sum() - 6.0) ** 2, [p])
+    graph.inequality("ball", lambda x: (x**2).sum() - 2.0, [p])
+    graph.equality("split", lambda x: x[0] - x[1] - 0.1, [p])
+    solution = coordinate(graph, [PopulationAgent("p", Quadratic(), theta)])
+    # The problem is convex, so that a point that meets the KKT conditions is the optimum.
+    x = solution.value.actions["p"]
+    nu, mu = float(solution.value.multipliers["ball"]), float(solution.value.multipliers["split"])
+    assert solution.status is Status.OPTIMUM
+    assert nu > 0
+    assert (x**2).sum() == pytest.approx(2.0, abs=1e-8)
+    assert x[0] - x[1] == pytest.approx(0.1, abs=1e-8)
+    slope = 2 * (x.sum() - 6.0) + 2 * (theta + nu) * x + mu * np.array([1.0, -1, 0, 0, 0, 0])
+    assert np.abs(slope).max() < 1e-5
+    assert solution.value.rounds <= 60
+
+
 def test_a_slack_constraint_has_no_price():
     solution = coordinate(market(50.0), [PopulationAgent("p", Quadratic(), np.ones(6), Box(0.0, 5.0))])
     assert solution.value.multipliers["line"].tolist() == [0.0, 0.0]

@@ -105,6 +105,58 @@ def test_certificates(function, certified):
                 assert np.linalg.eigvalsh(jax.hessian(function)(jnp.asarray(point)))[0] >= -1e-9
 
 
+EVERYDAY = {
+    "stack": (lambda p: jnp.sum(jnp.stack([p[0] + p[1], p[2] - p[3]]) ** 2), 2),
+    "mean": (lambda p: (jnp.mean(p) - 1) ** 2, 1),
+    "dot": (lambda p: (jnp.dot(jnp.arange(4.0), p) - 2) ** 2, 1),
+    "matmul": (lambda p: jnp.sum((WIDE @ p) ** 2), 3),
+    "concatenate": (lambda p: jnp.sum(jnp.concatenate([p[:1] + p[1:2], p[2:3] - p[3:]]) ** 2), 2),
+    "einsum": (lambda p: jnp.sum(jnp.einsum("ij,j->i", WIDE, p) ** 2), 3),
+    "square": (lambda p: jnp.square(p.sum() - 1), 1),
+    "power": (lambda p: jnp.power(p.sum(), 2.0), 1),
+    "abs power": (lambda p: jnp.abs(p.sum()) ** 1.5, 1),
+    "norm": (lambda p: jnp.linalg.norm(WIDE @ p - 1), 3),
+    "norm squared": (lambda p: jnp.linalg.norm(WIDE @ p) ** 2, 3),
+    "maximum": (lambda p: jnp.maximum(p.sum() - 1, 0.0) ** 2, 1),
+    "relu": (lambda p: jax.nn.relu(p.sum() - 1) ** 2, 1),
+    "clip": (lambda p: jnp.clip(p.sum() - 1, 0) ** 2, 1),
+    "max": (lambda p: jnp.max(WIDE @ p), 3),
+    "exp": (lambda p: jnp.exp(p.sum()), 1),
+    "where": (lambda p: jnp.where(jnp.array([True, False, True]), WIDE @ p, 0.0).sum() ** 2, 1),
+    "diff": (lambda p: jnp.sum(jnp.diff(p) ** 2), 3),
+    "take": (lambda p: jnp.take(p, jnp.array([0, 2])).sum() ** 2, 1),
+    "at": (lambda p: jnp.sum(p.at[0].add(-1.0)[:2]) ** 2, 1),
+    "tensordot": (lambda p: jnp.tensordot(WIDE, p, 1).sum() ** 2, 1),
+    "vmap": (lambda p: jnp.sum(jax.vmap(lambda row: (row @ p) ** 2)(WIDE)), 3),
+}
+WIDE = np.eye(3, 4) + 0.1
+
+
+@pytest.mark.parametrize("name", sorted(EVERYDAY))
+def test_what_people_write_keeps_its_waist_and_its_certificate(name):
+    function, width = EVERYDAY[name]
+    loss = loss_of(function, (4,))
+    assert loss.waist is not None
+    assert loss.waist.dimension == width
+    assert certify_convex(loss, loss.terms()) is not None
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda p: -jnp.linalg.norm(p),
+        lambda p: jnp.sqrt(jnp.sum(p**2) + p[0]),
+        lambda p: jnp.sqrt(jnp.sum(p**4)) + jnp.sqrt(jnp.sum(jnp.sin(p) ** 2)),
+        lambda p: jnp.abs(p.sum()) ** 0.5,
+        lambda p: p.sum() ** 3.5,
+        lambda p: (p.sum() ** 2 - 1.0) ** 2.0,
+    ],
+)
+def test_roots_and_powers_that_are_not_convex_get_no_certificate(function):
+    loss = loss_of(function, (2,))
+    assert certify_convex(loss, loss.terms()) is None
+
+
 def test_constraints_count_in_a_certificate():
     def graph(kind, function):
         made = PriceGraph()

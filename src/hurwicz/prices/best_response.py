@@ -86,9 +86,6 @@ def interval_newton(gradient: Elementwise, curvature: Elementwise, lower: Number
     x = np.clip(x, low, high)
     before = np.full(x.shape, np.inf)
 
-    def tiny(x: FloatArray) -> FloatArray:
-        return np.asarray(4e-16 * np.maximum(np.abs(x), 1e-3))
-
     for _ in range(200):
         slope = gradient(x)
         if not np.all(np.isfinite(slope)):
@@ -101,11 +98,12 @@ def interval_newton(gradient: Elementwise, curvature: Elementwise, lower: Number
         # The middle of the bracket where Newton leaves it or does not at least halve its last step.
         trusted = (bend > 0) & (newton >= low) & (newton <= high) & (np.abs(newton - x) <= 0.5 * before)
         # Where the curvature is infinite (x^1.5 at 0), Newton stands still though the slope is large.
-        trusted &= (np.abs(newton - x) > tiny(x)) | (np.abs(slope) <= 1e-10 * scale)
+        tiny = 4e-16 * np.maximum(np.abs(x), 1e-3)
+        trusted &= (np.abs(newton - x) > tiny) | (np.abs(slope) <= 1e-10 * scale)
         step = np.where((slope == 0) | (high <= low), x, np.where(trusted, newton, 0.5 * (low + high)))
         before = np.abs(step - x)
         x = step
-        if np.all(before <= tiny(x)):
+        if np.all(before <= 4e-16 * np.maximum(np.abs(x), 1e-3)):
             break
     return np.asarray(x)
 

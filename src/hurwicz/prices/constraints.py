@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hurwicz._foundation import FloatArray, Status
+from hurwicz._foundation import FloatArray, Status, float64_scope
 from hurwicz.prices.exchange import Exchange
 
 if TYPE_CHECKING:
@@ -92,19 +92,27 @@ def _worst(exchange: Exchange, x: FloatArray) -> float:
 
 
 def _first_penalty(exchange: Exchange, x: FloatArray) -> float:
-    """A penalty that bends about as much as S itself does."""
+    """A penalty whose bending, penalty times the squared norm of the constraints' Jacobian, is about that of S itself."""
+    import jax
+    import jax.numpy as jnp
+
     from hurwicz.prices.dynamics.protocol import steepest_curvature
 
-    terms = exchange.terms
+    loss, terms = exchange.loss, exchange.terms
+
+    def gaps(flat: Any) -> Any:
+        values = loss.evaluate(loss.pieces(flat), terms.data)
+        return jnp.concatenate([jnp.ravel(values[name]) for name in loss.constraints])
+
+    # Beside the start too: a curved constraint may have no slope in the start itself (a disc at its centre).
+    beside = x + (1.0 + float(np.max(np.abs(x), initial=0.0))) * np.random.default_rng(0).standard_normal(x.size)
+    with float64_scope():
+        rows = [np.asarray(jax.jacrev(gaps)(jnp.asarray(point))) for point in (x, beside)]
+    finite = [matrix for matrix in rows if np.all(np.isfinite(matrix))]
+    steep = max((float(np.linalg.norm(matrix, 2)) ** 2 for matrix in finite), default=1.0)
     try:
-        bends = []
-        for penalty in (1.0, 2.0):
-            # Multipliers of 1 switch the inequalities on, so that their bending is seen.
-            on = {name: np.ones(exchange.loss.node_shapes[name]) for name in exchange.loss.constraints}
-            exchange.terms = terms._replace(penalty=penalty, multipliers=on)
-            bends.append(steepest_curvature(exchange, x))
+        exchange.terms = terms._replace(penalty=1e-12)
+        own = steepest_curvature(exchange, x)
     finally:
         exchange.terms = terms
-    grown = max(bends[1] - bends[0], 1e-9)
-    own = max(2.0 * bends[0] - bends[1], 0.0)
-    return float(np.clip(own / grown, 1.0, 1e6))
+    return float(np.clip(own / max(steep, 1e-300), 1.0, 1e6))

@@ -117,10 +117,14 @@ def _psd(matrix: FloatArray) -> bool:
 
 @dataclass(frozen=True)
 class _Shape:
-    """What is known of a value: its bend (+1 convex, -1 concave, 0 affine, None unknown) and sign (+1 >= 0, -1 <= 0, None)."""
+    """What is known of a value: its bend (+1 convex, -1 concave, 0 affine, None unknown) and sign (+1 >= 0, -1 <= 0, None).
+
+    ``squares``: it is a sum of squares of convex values of one sign or of affine ones, so that its root is a norm, and convex.
+    """
 
     bend: int | None
     sign: int | None
+    squares: bool = False
 
 
 def _sign_of(array: FloatArray) -> int | None:
@@ -153,12 +157,12 @@ def _convex_by_rules(program: FlatProgram, terms: Terms) -> bool:
     fixed = [atom for _, operands, _ in program.equations for atom in operands if not program.is_literal(atom) and atom not in depends]
     known = dict(zip(parameters, jax.tree.leaves(terms), strict=True))
     with float64_scope():
-        constants = {atom: np.asarray(value) for atom, value in zip(fixed, program.run(known, fixed), strict=True)}
+        constants = {atom: np.asarray(value, dtype=np.float64) for atom, value in zip(fixed, program.run(known, fixed), strict=True)}
     shapes: dict[Any, _Shape] = {action: _Shape(0, None)}
 
     def shape(atom: Any) -> _Shape:
         if program.is_literal(atom):
-            return _Shape(0, _sign_of(np.asarray(atom.val)))
+            return _Shape(0, _sign_of(np.asarray(atom.val, dtype=np.float64)))
         return shapes[atom] if atom in depends else _Shape(0, _sign_of(constants[atom]))
 
     def moving(atom: Any) -> bool:
@@ -168,19 +172,30 @@ def _convex_by_rules(program: FlatProgram, terms: Terms) -> bool:
         if not any(moving(atom) for atom in operands):
             continue
         same = len(operands) == 2 and operands[0] is operands[1]
+        exponent = None
+        if equation.primitive.name == "pow" and not moving(operands[1]):
+            exponent = np.asarray(operands[1].val if program.is_literal(operands[1]) else constants[operands[1]], dtype=np.float64)
         found = _rule(
-            equation.primitive.name, equation.params, [shape(atom) for atom in operands], [moving(atom) for atom in operands], same
+            equation.primitive.name,
+            equation.params,
+            [shape(atom) for atom in operands],
+            [moving(atom) for atom in operands],
+            same,
+            exponent,
         )
         for result in results:
             shapes[result] = _Shape(0, found.sign) if result in affine else found
     return shapes[end].bend in (0, 1)
 
 
-def _rule(name: str, params: dict[str, Any], parts: list[_Shape], moving: list[bool], same: bool) -> _Shape:
+def _rule(
+    name: str, params: dict[str, Any], parts: list[_Shape], moving: list[bool], same: bool, exponent: FloatArray | None = None
+) -> _Shape:
     """Bend and sign of a primitive's value."""
     first = parts[0]
     if name in ("add", "add_any"):
-        return _Shape(_join([part.bend for part in parts]), first.sign if first.sign == parts[1].sign else None)
+        squares = first.squares and parts[1].squares
+        return _Shape(_join([part.bend for part in parts]), first.sign if first.sign == parts[1].sign else None, squares)
     if name == "sub":
         flipped = _times(parts[1].bend, -1)
         return _Shape(_join([first.bend, flipped]), first.sign if first.sign and parts[1].sign == -first.sign else None)
@@ -193,18 +208,22 @@ def _rule(name: str, params: dict[str, Any], parts: list[_Shape], moving: list[b
         if name == "div" and moving[1]:
             return _Shape(None, sign)
         mover, other = (first, parts[1]) if moving[0] else (parts[1], first)
-        return _Shape(_times(mover.bend, other.sign), sign)
+        return _Shape(_times(mover.bend, other.sign), sign, mover.squares and other.sign == 1)
+    if name == "pow" and moving == [True, False]:
+        return _power(first, exponent)
+    if name == "sqrt" and first.squares:
+        return _Shape(1, 1)
     if name == "square" or (name == "integer_pow" and params["y"] == 2):
         return _squared(first)
     if name == "integer_pow" and params["y"] > 2:
         even = params["y"] % 2 == 0
         if even:
-            return _squared(first)
+            return _Shape(_squared(first).bend, 1)
         return _Shape(1 if first.sign == 1 and first.bend in (0, 1) else None, first.sign)
     if name in ("exp", "exp2"):
         return _Shape(1 if first.bend in (0, 1) else None, 1)
     if name == "abs":
-        return _squared(first)
+        return _Shape(_squared(first).bend, 1)
     if name in ("log", "sqrt", "log1p"):
         return _Shape(-1 if first.bend in (0, -1) else None, 1 if name == "sqrt" else None)
     if name == "max":
@@ -217,7 +236,7 @@ def _rule(name: str, params: dict[str, Any], parts: list[_Shape], moving: list[b
         return _Shape(1 if first.bend in (0, 1) else None, first.sign)
     if name in ("concatenate", "stack"):
         signs = {part.sign for part in parts}
-        return _Shape(_join([part.bend for part in parts]), first.sign if len(signs) == 1 else None)
+        return _Shape(_join([part.bend for part in parts]), first.sign if len(signs) == 1 else None, all(p.squares for p in parts))
     if name in _SHAPING and moving[0] and not any(moving[1:]):
         return first
     return _Shape(None, None)
@@ -226,4 +245,14 @@ def _rule(name: str, params: dict[str, Any], parts: list[_Shape], moving: list[b
 def _squared(part: _Shape) -> _Shape:
     """An even power, or the absolute value: convex in something affine, or convex and >= 0, or concave and <= 0."""
     convex = part.bend == 0 or (part.bend == 1 and part.sign == 1) or (part.bend == -1 and part.sign == -1)
-    return _Shape(1 if convex else None, 1)
+    return _Shape(1 if convex else None, 1, convex)
+
+
+def _power(base: _Shape, exponent: FloatArray | None) -> _Shape:
+    """A constant real power, where it is at least 1: even ones of anything that squares may take, others of what is convex and >= 0."""
+    if exponent is None or not np.all(exponent >= 1):
+        return _Shape(None, None)
+    if np.all(exponent % 2 == 0):
+        part = _squared(base)
+        return part if np.all(exponent == 2) else _Shape(part.bend, part.sign)
+    return _Shape(1 if base.sign == 1 and base.bend in (0, 1) else None, base.sign if base.sign == 1 else None)
