@@ -118,3 +118,14 @@ def test_a_loss_without_a_minimum_is_named():
 def test_bad_problems_are_refused_with_words(make, words):
     with pytest.raises(InputError, match=words):
         make()
+
+
+def test_bounds_on_one_side_of_some_agents_only():
+    # the whole line of prices is one piece where nobody's bound is finite on the way
+    problem = QuadraticAggregate(-10.0, 3, low=[-np.inf, 0.0, -np.inf], high=[np.inf, np.inf, 0.3])
+    x = problem.solve([np.array([0.5])] * 3)[0]
+    price = problem.price(x[None])[0]
+    np.testing.assert_allclose(x, np.clip(price / (2 * 0.5), problem.low, problem.high), atol=1e-12)
+    one = QuadraticAggregate(1.0, 2, low=[0.5, -np.inf], high=[0.5, np.inf])
+    held = one.solve_holding(0, np.array([0.5]), [np.array([1.0]), np.array([1.0])])[0]
+    assert held[1] == pytest.approx(0.25, abs=1e-14)

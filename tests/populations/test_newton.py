@@ -116,3 +116,56 @@ def test_smooth_loss_is_float64_and_agrees_with_the_quadratic() -> None:
         out = getattr(smooth, name)(points)
         assert out.dtype == np.float64
         np.testing.assert_allclose(out, getattr(exact, name)(points), rtol=1e-14, atol=1e-14)
+
+
+@pytest.mark.parametrize("n", [100, 1000, 10_000])
+@pytest.mark.parametrize("spread", [0.5, 1.0, 2.0])
+def test_few_rounds_where_each_agent_starts_at_a_price_of_its_own(n: int, spread: float) -> None:
+    rng = np.random.default_rng(n)
+    lam, start, cap = rng.lognormal(0.0, spread, n), rng.uniform(0.0, 10.0, n), rng.uniform(0.0, 1.0, n)
+    agents = ArrayPopulation(lam, linear=start, lower=0.0, upper=cap)
+    for share in (0.1, 0.3, 0.6, 1.5):
+        found = price_newton(agents, QuadraticLoss(share * 0.5 * n))
+        p = found.value.price
+        y = float(np.clip((p - start) / (2.0 * lam), 0.0, cap).sum())
+        assert p == pytest.approx(2.0 * (share * 0.5 * n - y), rel=1e-7, abs=1e-7)
+        # small crowds are not sampled first, and must look for the scale of the starting prices themselves
+        assert found.stats["rounds"] <= (10 if n >= 4096 else 12), (share, found.stats)
+
+
+@pytest.mark.parametrize("sigma", [1.0, 2.0, 3.0])
+def test_heavy_tails(sigma: float) -> None:
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        agents = ArrayPopulation(rng.lognormal(0.0, sigma, 10_000), lower=0.0, upper=rng.lognormal(0.0, sigma, 10_000))
+        for target in (1e3, 5e3 * np.exp(0.5 * sigma**2)):
+            found = price_newton(agents, QuadraticLoss(target))
+            assert found.value.gap <= 1e-12
+            assert found.stats["rounds"] <= 15
+
+
+@pytest.mark.parametrize("kappa", [1.01, 1.1, 1.3])
+@pytest.mark.parametrize("sign", [-1.0, 1.0])
+def test_costs_that_are_nearly_linear_are_not_taken_for_solved_at_price_zero(kappa: float, sign: float) -> None:
+    # z = p^(1/(kappa-1)) spans hundreds of decades here
+    rng = np.random.default_rng(0)
+    agents = ArrayPopulation(rng.uniform(0.5, 1.5, 500), lower=-1.0, upper=rng.uniform(0.2, 2.0, 500), exponent=kappa)
+    loss = QuadraticLoss(sign * 350.0)
+    found = price_newton(agents, loss)
+    assert abs(found.value.mismatch) <= 1e-8 * abs(found.value.price)
+    root = brentq(lambda p: p + float(loss.gradient(agents.aggregate_response(p)[0])), -2.0, 2.0, xtol=1e-15, rtol=1e-14, maxiter=5000)
+    assert found.value.price == pytest.approx(root, rel=1e-9)
+
+
+def test_costs_too_nearly_linear_for_floats_are_refused() -> None:
+    with pytest.raises(InputError, match="so near 1"):
+        ArrayPopulation(np.array([1e-3]), exponent=1.001).sums(1.0)
+
+
+def test_indifferent_agents_do_not_end_the_search_early() -> None:
+    # the price is right to 1e-10 long before the answers are: a billion units of aggregate hang on one of price
+    rng = np.random.default_rng(0)
+    agents = ArrayPopulation(np.full(1000, 1e-6), linear=rng.choice([10.0, 20.0, 30.0], 1000), lower=0.0, upper=1.0)
+    loss = QuadraticLoss(500.0)
+    found = price_newton(agents, loss)
+    assert found.value.gap <= 1e-10 * (float(loss.value(found.value.aggregate)) + agents.private_cost(found.value.price))

@@ -210,6 +210,8 @@ def _posted(effort: Effort | str, seed: int) -> Iterator[PaymentCell]:
     yield PaymentCell(rule.name, _claim(rule, "elicitation", False), finding, instance, mechanism)
     (finding,) = audit(mechanism, ["efficiency"], effort=effort, seed=seed, at=[{**true, problem.agents[0]: 0.3}])
     yield PaymentCell(rule.name, _claim(rule, "efficiency", False), finding, f"{instance} of true type .3", mechanism)
+    (finding,) = audit(mechanism, ["ex_post_IR"], effort=effort, seed=seed, at=[{**true, problem.agents[0]: 1.0}])
+    yield PaymentCell(rule.name, _claim(rule, "ex_post_IR", False), finding, f"{instance} of true type 1", mechanism)
     others = {n: Finite([v]) for n, v in true.items() if n != problem.agents[0]}
     plug_in = PriceMechanism(problem, Unpaid(), {problem.agents[0]: spaces[problem.agents[0]], **others})
     (finding,) = audit(plug_in, ["DSIC"], effort=effort, seed=seed, at=[{**true, problem.agents[0]: 0.3}])

@@ -45,7 +45,12 @@ class Linear:
     claims: ClassVar[tuple[Claim, ...]] = (
         Claim("clears", True, "every agent's planned action is its best answer to its price", "first welfare theorem"),
         Claim("price_taking", True, "truthful for agents that take the price as given", "first welfare theorem"),
-        Claim("strategy_proof_in_the_large", True, "the gain of a misreport vanishes as agents multiply", "Azevedo and Budish 2019"),
+        Claim(
+            "strategy_proof_in_the_large",
+            True,
+            "the gain of a misreport vanishes as agents of like size multiply",
+            "Azevedo and Budish 2019",
+        ),
         Claim("DSIC", False, "finitely many agents", "Hurwicz 1972"),
         Claim("efficiency_at_equilibrium", False, "a Nash equilibrium in reports loses welfare", "Hurwicz 1972"),
     )

@@ -28,7 +28,7 @@ class PostedExpectation:
     Example:
         >>> rule = PostedExpectation({"a": 0.2, "b": 0.5})
         >>> [c.property for c in rule.claims if not c.holds]
-        ['elicitation', 'efficiency']
+        ['elicitation', 'efficiency', 'ex_post_IR']
     """
 
     name: ClassVar[str] = "posted expectation"
@@ -36,6 +36,7 @@ class PostedExpectation:
         Claim("needs_no_report", True, "the same outcome whatever anybody says"),
         Claim("elicitation", False, "nothing is learnt of the types"),
         Claim("efficiency", False, "the plan is right for the expected types only"),
+        Claim("ex_post_IR", False, "a type far above the expected one works at a loss"),
     )
 
     def __init__(self, expected: Mapping[str, Any] | ProductPrior, *, base: PaymentRule | None = None) -> None:

@@ -168,7 +168,9 @@ class QuadraticAggregate:
         upper = np.where(left + 1 < points.shape[1], points[rows, np.minimum(left + 1, points.shape[1] - 1)], np.inf)
         anchor = np.where(np.isfinite(lower), lower, np.where(np.isfinite(upper), upper, 0.0))
         # on the piece, agent i is free exactly when the piece's inside lies between its own two ends
-        inside = np.where(np.isfinite(lower), np.where(np.isfinite(upper), 0.5 * (lower + upper), lower + 1.0), anchor - 1.0)
+        with np.errstate(invalid="ignore"):
+            middle = 0.5 * (lower + upper)  # NaN on the whole line, where it is not used
+        inside = np.where(np.isfinite(lower), np.where(np.isfinite(upper), middle, lower + 1.0), anchor - 1.0)
         wish = a[use] * inside[:, None] / (2.0 * lam[:, use])
         free = (wish > low[use]) & (wish < high[use])
         fixed = np.where(wish <= low[use], low[use], np.where(wish >= high[use], high[use], 0.0))

@@ -16,9 +16,18 @@ BLOCK = 65536
 _FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 
 
+LARGEST_Z = 1e300
+
+
 def price_to_z(price: float, exponent: float) -> float:
-    """sign(p) |p|^(1/(kappa - 1)) = z: what every response is linear in before bounds."""
-    return price if exponent == 2.0 else math.copysign(abs(price) ** (1.0 / (exponent - 1.0)), price)
+    """sign(p) |p|^(1/(kappa - 1)) = z, cut at 1e300: what every response is linear in before bounds."""
+    if exponent == 2.0:
+        return price
+    try:
+        size = min(abs(price) ** (1.0 / (exponent - 1.0)), LARGEST_Z)
+    except OverflowError:
+        size = LARGEST_Z
+    return math.copysign(size, price)
 
 
 def z_to_price(z: float, exponent: float) -> float:
@@ -134,7 +143,13 @@ class ArrayPopulation:
                 b = 0.0 if plain else np.asarray(-0.5 * np.divide(self.linear, self.curvature, dtype=np.float64))
             else:
                 ratio = np.divide(np.abs(self.weight), self.exponent * np.asarray(self.curvature, dtype=np.float64))
-                s = np.sign(self.weight) * ratio ** (1.0 / (self.exponent - 1.0))
+                with np.errstate(over="ignore", under="ignore"):
+                    s = np.sign(self.weight) * ratio ** (1.0 / (self.exponent - 1.0))
+                if not bool(np.all(np.isfinite(s))) or bool(np.any((s == 0.0) & (np.asarray(self.weight) != 0.0))):
+                    raise InputError(
+                        f"exponent: {self.exponent} is so near 1 that (|a| / (kappa lambda))^(1/(kappa-1)) leaves the range of a float for "
+                        "some agents; count money in another unit, so that lambda is near 1, or use a larger exponent"
+                    )
                 b = 0.0
             self._lines = (np.ascontiguousarray(s, dtype=np.float64), b)
         return self._lines
@@ -226,6 +241,14 @@ class ArrayPopulation:
         )
         return self.workers.sums(power_gradient_step, rest, self.blocks)[0]
 
-    def sample(self, size: int) -> None:  # noqa: ARG002
-        """Arrays are not sampled: nothing says that a part of them stands for the whole."""
-        return
+    def sample(self, size: int) -> ArrayPopulation | None:
+        """``size`` agents drawn at random (a fixed draw), to begin a search with; None where there are too few to be worth it."""
+        if size < 32:
+            return None
+        rows = np.sort(np.random.default_rng(0).integers(self.size, size=size))
+        fields = {
+            name: getattr(self, name)[rows] if isinstance(getattr(self, name), np.ndarray) else getattr(self, name)
+            for name in ("linear", "lower", "upper", "weight")
+        }
+        lam = self.curvature[rows] if isinstance(self.curvature, np.ndarray) else self.curvature
+        return ArrayPopulation(lam, **fields, exponent=self.exponent, workers=1)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
 
 from hurwicz._foundation import FloatArray, InputError, NotConvergedError, NotFiniteError, Solution, Status
 from hurwicz.prices.populations.arrays import price_to_z, z_to_price
@@ -93,12 +95,12 @@ def price_newton(
     """The price p = -f'(sum_i a_i r_i(p)) by Newton's method inside a bracket; one pass over the agents a round.
 
     h(z) = p(z) + f'(y(z)) rises in z, so that one answer brackets the root: it lies between p and -f'(y(p)). A Newton step
-    that leaves the bracket, or two that do not halve |h| (capacities put kinks into y), give way to a bisection.
+    that leaves the bracket, or two that do not quarter |h| (capacities put kinks into y), give way to a bisection.
 
     Args:
         population: ArrayPopulation, GeneratedPopulation or ShardedPopulation.
         loss: f, strictly convex, of the aggregate.
-        price: where to start; 0 by default, or the clearing price of a sample where the population offers one.
+        price: where to start; by default the clearing price of a sample (of 1/128 of the agents, from 4096 on), else 0.
         tolerance: relative error of the price at which to stop, > 0.
         max_rounds: passes over the agents before giving up.
         progress: called after each pass with (round, price, relative step).
@@ -137,8 +139,8 @@ def price_newton(
     kappa = population.exponent
     z = price_to_z(float(price), kappa)
     low, high = -math.inf, math.inf
-    slow, last_size = 0, math.inf
-    seen: list[float] = []
+    slow, dives, last_size = 0, 0, math.inf
+    answers: dict[float, float] = {}  # z → y, for every price asked
     step = math.inf
     for rounds in range(1, max_rounds + 1):
         total, slope = population.sums(z)
@@ -157,16 +159,28 @@ def price_newton(
             high, low = z, max(low, price_to_z(-gradient, kappa))
         newton = _model_root(loss, kappa, z, total, slope, low, high) if h else z
         floor = abs(h) <= _ROUNDING * (curve * abs(total) + abs(gradient) + abs(p))
-        step = 0.0 if h == 0.0 else abs(newton - z) / max(abs(z), 1e-300) if math.isfinite(newton) else math.inf
+        # relative in the price, which is z to the power of kappa - 1
+        step = 0.0 if h == 0.0 else (kappa - 1.0) * abs(newton - z) / max(abs(z), 1e-300) if math.isfinite(newton) else math.inf
         if progress is not None:
             progress(rounds, p, step)
-        if floor or step <= tolerance or high - low <= tolerance * max(abs(low), abs(high)):
+        # a price that is right to the tolerance may still move many agents that are nearly indifferent: what that costs counts as well
+        cheap = curve > 0.0 and h * h / (2.0 * curve) <= tolerance * (abs(float(loss.value(total))) + abs(p * total))
+        pinned = high - low <= 1e-15 * max(abs(low), abs(high))
+        if floor or pinned or (cheap and (step <= tolerance or high - low <= tolerance * max(abs(low), abs(high)))):
             status = Status.OPTIMUM
             break
-        slow = slow + 1 if abs(h) > 0.5 * last_size else 0
+        slow = slow + 1 if abs(h) > 0.25 * last_size else 0
+        if slow == 1 and slope == 0.0 and low * high == 0.0:
+            slow = 2  # flat here and not known anywhere else: no model helps
         last_size = abs(h)
-        seen.append(z)
-        z, slow = _next(seen, newton, low, high, slow)
+        answers[z] = total
+        secant = math.nan
+        if slow == 1 and kappa > 1.5 and low in answers and high in answers and high > low:
+            secant = _model_root(loss, kappa, low, answers[low], (answers[high] - answers[low]) / (high - low), low, high)
+        dives = dives + 1 if slow >= 2 and low * high == 0.0 else 0
+        z, slow = _next(
+            answers, secant if slow == 1 and secant not in answers and math.isfinite(secant) else newton, low, high, slow, dives
+        )
     else:
         status = Status.STEP_LIMIT
     if not math.isfinite(float(loss.value(total))):
@@ -182,12 +196,18 @@ def price_newton(
     return Solution(clearing, status, stats)
 
 
-def _next(seen: list[float], newton: float, low: float, high: float, slow: int) -> tuple[float, int]:
-    """Where to look next: Newton's point, else the bracket's middle."""
+def _next(seen: Container[float], newton: float, low: float, high: float, slow: int, dives: int) -> tuple[float, int]:
+    """Where to look next: the model's point, else the bracket's middle."""
     slack = 1e-12 * max(abs(low), abs(high)) if math.isfinite(low) and math.isfinite(high) else 0.0
     inside = min(max(newton, low), high)
     if slow < 2 and abs(inside - newton) <= slack and inside not in seen:
         return inside, slow
+    if dives and low == 0.0:  # nothing tells the scale of the prices yet: look for it in ever larger strides
+        return high / 8.0 ** min(2 ** (dives - 1), 64), slow
+    if dives and high == 0.0:
+        return low / 8.0 ** min(2 ** (dives - 1), 64), slow
+    if low < 0.0 < high and 0.0 not in seen:
+        return 0.0, 0  # the sign first
     return bracket_middle(low, high), 0
 
 
@@ -196,7 +216,8 @@ def _model_root(loss: AggregateLoss, kappa: float, z: float, total: float, slope
     from scipy.optimize import brentq
 
     def model(point: float) -> float:
-        return z_to_price(point, kappa) + float(loss.gradient(total + slope * (point - z)))
+        with np.errstate(over="ignore"):
+            return z_to_price(point, kappa) + float(loss.gradient(total + slope * (point - z)))
 
     if not (math.isfinite(low) and math.isfinite(high)) or low >= high:
         return math.nan
@@ -204,9 +225,9 @@ def _model_root(loss: AggregateLoss, kappa: float, z: float, total: float, slope
         return high
     if model(low) >= 0.0:
         return low
-    least = max(1e-30 * max(abs(low), abs(high)), 1e-300)
+    # The absolute tolerance is far below any root: with one relative to the bracket, a root near 0 in a wide bracket passes for 0.
     # Where the root is 0 no relative tolerance is ever met: any point inside the bracket will do for the next round.
-    root, _ = brentq(model, low, high, xtol=least, rtol=9e-16, maxiter=1000, full_output=True, disp=False)
+    root, _ = brentq(model, low, high, xtol=1e-300, rtol=9e-16, maxiter=1000, full_output=True, disp=False)
     return float(root)
 
 

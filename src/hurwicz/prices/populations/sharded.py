@@ -137,7 +137,7 @@ class ShardedPopulation:
             x, total = self._step(x, float(price), float(step), *self._step_fields)
             return x, float(total)
 
-    def sample(self, size: int) -> GeneratedPopulation | None:
+    def sample(self, size: int) -> ArrayPopulation | GeneratedPopulation | None:
         """The wrapped population's sample, answered on this process alone."""
         return self.population.sample(size)
 
