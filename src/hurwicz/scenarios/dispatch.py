@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from hurwicz._foundation import InputError, NotConvergedError
 from hurwicz.reports import Page, number
-from hurwicz.reports.grid import payments_plot, price_map, rounds_plot
+from hurwicz.reports.grid import MAP_BUSES, payments_plot, price_map, rounds_plot
 from hurwicz.scenarios import auditing
 from hurwicz.scenarios.running import Progress, Run
 from hurwicz.scenarios.schema import DispatchScenario
@@ -182,7 +182,9 @@ def _page(scenario: DispatchScenario, name: str, reached: DispatchResult, costs:
         }
     )
     page.text(f"{reached.status.value}: {reached.status.message}.")
-    page.heading("Prices on the grid").plot(price_map(reached), "Every bus in the colour of its price.")
+    for note in reached.notes:
+        page.text(f"Note: {note}.")
+    page.heading("Prices on the grid").plot(price_map(reached), _caption(reached))
     if reached.binding:
         rows = [[row[key] for key in ("line", "binds", "flow", "rating", "shadow_price")] for row in reached.binding]
         page.table(["line", "what binds", "flow, MW", "rating, MW", "shadow price, $/MWh"], rows, "Lines at a limit", folded=len(rows) > 20)
@@ -219,6 +221,8 @@ def _page(scenario: DispatchScenario, name: str, reached: DispatchResult, costs:
     for unit in dearest:
         rows = [[row[key] for key in keys] for row in explain_price(reached, unit) if abs(row["contribution"]) > _NOTHING]
         page.table(parts, rows, f"The price of {unit}")
-    for note in reached.notes:
-        page.text(note)
     return page
+
+
+def _caption(reached: DispatchResult) -> str:
+    return "Every bus in the colour of its price." if len(reached.prices) <= MAP_BUSES else "The prices of all buses, in order."

@@ -40,7 +40,7 @@ class Audit(_Table):
     seconds: Positive = Field(1.0, description="time for each property of each rule; what was searched by then is stated")
     profiles: int = Field(2, ge=0, description="profiles of types drawn from the prior, beside the true one")
     deviations: int = Field(9, ge=1, description="misreports tried for each generator and profile, beside scaled ones")
-    most_seconds: Positive = Field(15.0, description="time after which a property of a rule is given up without a verdict, with a note")
+    most_seconds: Positive = Field(20.0, description="time after which a property of a rule is given up without a verdict, with a note")
 
 
 class DispatchScenario(_Table):

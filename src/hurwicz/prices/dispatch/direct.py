@@ -21,7 +21,7 @@ from hurwicz.prices.dispatch.resolver import Resolver, VariableCosts
 from hurwicz.settings import Outcome, Outcomes
 from hurwicz.typespaces import Interval, Prior, ProductPrior, TypeSpace, Uniform
 
-_KNOTS = 9  # reports at which the expected externality is computed where types are a continuum; linear between
+_KNOTS = 5  # reports at which the expected externality is computed where types are a continuum; linear between
 _EXACT = 512  # profiles of the others up to which an expectation over finite types is a sum over all of them
 
 
