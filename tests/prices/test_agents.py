@@ -64,7 +64,7 @@ def test_population_of_vectors_answers_like_its_members():
 @pytest.mark.parametrize("cost", [Quadratic(), Power(4.0), quartic], ids=["quadratic", "power", "callable"])
 def test_population_of_scalars_answers_like_its_members(cost):
     theta, cap = np.array([0.3, 0.7, 1.1]), np.array([0.1, 5.0, 0.2])
-    homes = PopulationAgent("homes", cost, theta, Box(0.0, cap), reveals_slope=True)
+    homes = PopulationAgent("homes", cost, theta, Box(0.0, cap))
     answer, slope = homes.respond_with_slope(Offer(price=np.full(3, 0.9)))
     step = 1e-6
     for k in range(3):

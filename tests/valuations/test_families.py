@@ -35,9 +35,7 @@ def test_derivatives_agree_with_jax_and_finite_differences(family, theta, x):
 @given(price=st.floats(-4, 4), weight=st.sampled_from([0.0, 0.3, 5.0]), anchor=st.floats(-1, 3))
 @settings(deadline=None, max_examples=12)
 def test_closed_forms_agree_with_brute_force(family, theta, price, weight, anchor):
-    answer = family.interval_response(
-        np.array(price), np.array(weight), np.array(anchor), theta, np.array(-1.0), np.array(3.0)
-    )
+    answer = family.interval_response(np.array(price), np.array(weight), np.array(anchor), theta, np.array(-1.0), np.array(3.0))
     if answer is None:
         return
     grid = np.linspace(-1, 3, 40001)

@@ -32,7 +32,6 @@ class _CostlyAgent:
         *,
         shape: tuple[int, ...],
         inputs_in_cost: bool,
-        reveals_slope: bool,
     ) -> None:
         if not name or not isinstance(name, str):
             raise InputError(f"an agent's name: expected a non-empty string, got {name!r}")
@@ -49,7 +48,6 @@ class _CostlyAgent:
         self.cost = cost
         self.actions = actions
         self.inputs_in_cost = inputs_in_cost
-        self.reveals_slope = reveals_slope
         self.opt_out = (
             np.zeros(self.shape) if opt_out is None else np.broadcast_to(numbers(opt_out, f"agent {name!r}: opt-out"), self.shape).copy()
         )
@@ -162,7 +160,6 @@ class DeclaredAgent(_CostlyAgent):
         opt_out: the action o_i taken outside the mechanism; need not lie in the set; zeros if omitted.
         shape: shape of the action.
         inputs_in_cost: the cost is ``cost(x, theta, inputs)``, inputs being the values of the graph nodes that feed the agent.
-        reveals_slope: the agent also tells the planner the slope of its response.
 
     Example:
         >>> from hurwicz.valuations import Quadratic
@@ -181,9 +178,8 @@ class DeclaredAgent(_CostlyAgent):
         *,
         shape: tuple[int, ...] = (),
         inputs_in_cost: bool = False,
-        reveals_slope: bool = False,
     ) -> None:
-        super().__init__(name, cost, theta, actions, opt_out, shape=shape, inputs_in_cost=inputs_in_cost, reveals_slope=reveals_slope)
+        super().__init__(name, cost, theta, actions, opt_out, shape=shape, inputs_in_cost=inputs_in_cost)
 
 
 @final
@@ -198,7 +194,6 @@ class PopulationAgent(_CostlyAgent):
         opt_out: actions taken outside the mechanism; zeros if omitted.
         size: N; taken from ``theta`` if omitted.
         member_shape: shape of one member's action.
-        reveals_slope: members also tell the slope of their response.
 
     Example:
         >>> from hurwicz.valuations import Quadratic
@@ -219,7 +214,6 @@ class PopulationAgent(_CostlyAgent):
         *,
         size: int | None = None,
         member_shape: tuple[int, ...] = (),
-        reveals_slope: bool = False,
     ) -> None:
         import jax
 
@@ -236,9 +230,7 @@ class PopulationAgent(_CostlyAgent):
         if leading - {None, size}:
             raise ShapeError(f"population {name!r}: expected types with a leading axis of {size}, got {sorted(map(str, leading))}")
         spread = jax.tree.map(lambda leaf: np.broadcast_to(leaf, (size,)) if np.ndim(leaf) == 0 else leaf, theta)
-        super().__init__(
-            name, cost, spread, actions, opt_out, shape=(size, *member_shape), inputs_in_cost=False, reveals_slope=reveals_slope
-        )
+        super().__init__(name, cost, spread, actions, opt_out, shape=(size, *member_shape), inputs_in_cost=False)
 
     def aggregate(self, price: Numbers) -> tuple[FloatArray, FloatArray]:
         """(sum of best responses to one common price, its slope): what a planner with a scalar waist learns of a population.

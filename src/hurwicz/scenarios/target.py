@@ -48,7 +48,7 @@ def _run_named(scenario: TargetScenario, types: list[float], name: str, progress
         graph.agent(agent, shape=())
     graph.function("total", lambda *actions: jnp.sum(jnp.stack(actions)), inputs=names)
     graph.loss("miss", lambda total, wanted: weight * (total - wanted) ** 2, inputs=["total", "target"])
-    agents = [prices.DeclaredAgent(agent, Quadratic(), theta, reveals_slope=True) for agent, theta in zip(names, types, strict=True)]
+    agents = [prices.DeclaredAgent(agent, Quadratic(), theta) for agent, theta in zip(names, types, strict=True)]
 
     def report(rounds: int, residual: float) -> None:
         progress(f"round {rounds}: residual {residual:.1e}", min(rounds / scenario.max_rounds, 1.0))
