@@ -36,7 +36,7 @@ class SatisficingAgent:
         >>> from hurwicz.valuations import Quadratic
         >>> lazy = SatisficingAgent(DeclaredAgent("a", Quadratic(), 0.5), 0.1, inner_step=0.5)
         >>> float(lazy.respond(Offer(price=np.array(3.0)))), lazy.effort.tolist()
-        (2.625, 3)
+        (2.625, 3.0)
     """
 
     def __init__(
@@ -154,7 +154,7 @@ def satisfice(
         >>> graph = PriceGraph.from_loss(lambda x: (x["a"] - 1.0) ** 2, {"a": ()})
         >>> found = satisfice(graph, [DeclaredAgent("a", Quadratic(), 1.0)], 0.01, step=0.1)
         >>> found.status.value, int(found.value.effort["a"])
-        ('satisficed', 5)
+        ('satisficed', 4)
     """
     loss = compiled(problem)
     by_name = dict(marginal_effort) if isinstance(marginal_effort, Mapping) else {agent.name: marginal_effort for agent in agents}
