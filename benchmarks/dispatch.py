@@ -11,6 +11,7 @@ import os
 import statistics
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -125,8 +126,10 @@ def with_pandapower(case: MatpowerCase) -> tuple[float, float]:
         "branch": np.column_stack([getattr(branch, name) for name in branch.__dataclass_fields__]),
         "gencost": np.column_stack([cost.model, cost.startup, cost.shutdown, cost.ncost, cost.data]),
     }
-    net = from_ppc(ppc, f_hz=60, validate_conversion=False)
-    seconds, _ = timed(lambda: pp.rundcopp(net, suppress_warnings=True))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the peer's own: deprecated pandas calls
+        net = from_ppc(ppc, f_hz=60, validate_conversion=False)
+        seconds, _ = timed(lambda: pp.rundcopp(net, suppress_warnings=True))
     return seconds, float(net.res_cost)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import numpy as np
@@ -45,7 +46,8 @@ def _row(method: str, start: str, to_gap: int | None, seconds: float | None, los
 
 
 def _tell(text: str) -> None:
-    print(f"   {text}", flush=True)
+    if sys.stderr.isatty():
+        print(f"   {text}", file=sys.stderr, flush=True)
 
 
 def _print(rows: list[dict[str, Any]], best: float) -> None:
