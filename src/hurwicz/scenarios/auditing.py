@@ -92,7 +92,7 @@ def add_section(page: Page, findings: Findings, unit: str) -> None:
     page.heading("What the payments guarantee: the audit")
     page.text(
         "Each rule is taken as a direct mechanism: agents report a type, the planner plans and pays. 'Proved' is exhaustive or certified; "
-        "'refuted' comes with a witness that replays; 'not_refuted' means that a search of the stated effort found nothing, and no more."
+        "'refuted' comes with a witness that replays; 'not refuted' means that a search of the stated effort found nothing, and no more."
     )
     properties = _properties(findings)
     cells = [
