@@ -42,7 +42,7 @@ check: $(VENV)/.test  ## style, types, floors, docs
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/mkdocs build --strict --quiet --site-dir site
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet --site-dir site
 
 docs: $(VENV)/.test  ## serve the docs on this machine
 	$(BIN)/mkdocs serve
