@@ -86,6 +86,8 @@ MISTAKES = {
     "both sorts of agents": ('kind = "target"\ntarget = 1.0\ntypes = [1.0, 2.0]\n[population]\nsize = 3\n', "not both"),
     "no agents": ('kind = "target"\ntarget = 1.0\ntypes = []\n', "s.toml:3: types: expected"),
     "empty population": ('kind = "target"\ntarget = 1.0\n[population]\nsize = 0\n', "s.toml:4: population.size: expected"),
+    "clarke for too many": ('kind = "target"\ntarget = 1.0\npayments = ["clarke"]\n[population]\nsize = 20_000_000\n', "leave clarke out"),
+    "idle key": ('kind = "target"\ntarget = 1.0\ndynamics = "gradient"\n[population]\nsize = 3\n', "no dynamics beside a [population]"),
     "infinite type": ('kind = "target"\ntarget = 1.0\ntypes = [1.0, inf]\n', "s.toml:3: types.1: expected"),
 }
 

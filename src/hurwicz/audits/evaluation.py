@@ -370,8 +370,3 @@ def plain(value: Any) -> Any:
 def one_profile(profile: Mapping[str, Any], agents: Sequence[str]) -> Profiles:
     """A single profile as a batch of one."""
     return stacked([profile], agents)
-
-
-def outcome_details(outcome: Outcome) -> dict[str, Any]:
-    """Allocation and payments of an outcome as plain data."""
-    return {"allocation": plain(dict(outcome.allocation)), "payments": plain(dict(outcome.payments))}

@@ -83,6 +83,10 @@ TargetRule = Literal["linear", "own_path", "clarke", "expected_externality", "po
 Dynamics = Literal["price_newton", "anderson", "broyden", "accelerated", "admm", "proximal", "gradient"]
 
 
+CLARKE_AGENTS = 10_000_000
+"""Clarke transfers are one number an agent: the most agents of a population for whom they are computed."""
+
+
 class TypePrior(_Table):
     """What is commonly believed of an agent's cost coefficient before it speaks: uniform on an interval."""
 
@@ -141,6 +145,13 @@ class TargetScenario(_Table):
             raise ValueError("either types (a list of cost coefficients) or a [population], not both and not neither")
         if self.population is not None and set(self.payments or ()) - {"linear", "clarke"}:
             raise ValueError(f"payments of a population among linear and clarke; got {self.payments}")
+        unused = {"dynamics", "prior", "audit", "effort"} & self.model_fields_set
+        if self.population is not None and unused:
+            raise ValueError(f"no {' or '.join(sorted(unused))} beside a [population]: price Newton coordinates it, and it is not audited")
+        if self.population is not None and "clarke" in (self.payments or ()) and self.population.size > CLARKE_AGENTS:
+            raise ValueError(
+                f"at most {CLARKE_AGENTS:,} agents with clarke, one number each; got {self.population.size:,}; leave clarke out"
+            )
         needs = set(self.payments or ()) & {"expected_externality", "posted_expectation"}
         if needs and self.prior is None:
             raise ValueError(f"a [prior] with low and high, since {' and '.join(sorted(needs))} takes an expectation over types")

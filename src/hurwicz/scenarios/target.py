@@ -11,16 +11,13 @@ from hurwicz._foundation import Solution, SolverError, Status
 from hurwicz.reports import Page
 from hurwicz.scenarios import auditing
 from hurwicz.scenarios.running import Progress, Run
-from hurwicz.scenarios.schema import Population, TargetRule, TargetScenario, TypePrior
+from hurwicz.scenarios.schema import CLARKE_AGENTS, Population, TargetRule, TargetScenario, TypePrior
 from hurwicz.scenarios.tables import text_table
 
 if TYPE_CHECKING:
     from hurwicz.prices import Coordination
     from hurwicz.prices.payments import PaymentRule
     from hurwicz.typespaces import ProductPrior
-
-CLARKE_AGENTS = 10_000_000
-"""Clarke transfers are one number an agent: beyond this many agents they are not computed unless asked for."""
 
 
 def run_target(scenario: TargetScenario, name: str, progress: Progress) -> Run:

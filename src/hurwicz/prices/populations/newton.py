@@ -10,7 +10,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from hurwicz._foundation import FloatArray, InputError, NotConvergedError, NotFiniteError, Solution, Status
+from hurwicz._foundation import InputError, NotConvergedError, NotFiniteError, Solution, Status
 from hurwicz.prices.populations.arrays import price_to_z, z_to_price
 from hurwicz.prices.populations.losses import AggregateLoss
 
@@ -238,9 +238,3 @@ def bracket_middle(low: float, high: float) -> float:
     if high < 0.0 and low < 4.0 * high:
         return -math.sqrt(-low) * math.sqrt(-high)
     return 0.5 * (low + high)
-
-
-def equilibrium_actions(population: Any, clearing: Clearing) -> FloatArray:
-    """All agents' actions at a clearing price, shape (agents,)."""
-    actions: FloatArray = population.actions(clearing.price)
-    return actions
