@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from hurwicz._foundation.errors import InputError, NotFiniteError, ShapeError
 
+# In signatures it stands inside a shape: Float64[FloatArray, "batch agents"].
 FloatArray = NDArray[np.float64]
 
 
