@@ -1,0 +1,3 @@
+"""Equilibria that mechanisms induce."""
+
+__all__: list[str] = []
