@@ -3,18 +3,24 @@
 from hurwicz.settings.direct import BatchedDirectMechanism, DirectMechanism, Outcome, Outcomes
 from hurwicz.settings.participants import Beliefs, JointPrior, Participants, beliefs, participants
 from hurwicz.settings.properties import PROPERTIES, Claim, Property
+from hurwicz.settings.risk import CARA, CRRA, ExpectedUtility, RiskAttitude, RiskNeutral
 
 __all__ = [
+    "CARA",
+    "CRRA",
     "PROPERTIES",
     "BatchedDirectMechanism",
     "Beliefs",
     "Claim",
     "DirectMechanism",
+    "ExpectedUtility",
     "JointPrior",
     "Outcome",
     "Outcomes",
     "Participants",
     "Property",
+    "RiskAttitude",
+    "RiskNeutral",
     "beliefs",
     "participants",
 ]
