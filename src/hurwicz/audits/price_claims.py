@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from scipy.optimize import linprog
 
 from hurwicz._foundation import FloatArray, InputError, SolverError
 from hurwicz.audits.effort import Effort
@@ -281,6 +280,8 @@ def least_transfers(mechanism: PriceMechanism) -> Finding:
     min sum_k f_k T_k subject to T_k - c_kk >= T_r - c_rk for all reports r, and T_k >= c_kk, with c_rk the expected cost of type k doing
     what report r is asked for. HiGHS's optimum is certified by its dual.
     """
+    from scipy.optimize import linprog
+
     begun = time.perf_counter()
     prior = mechanism.prior
     if prior is None or not prior.finite:
