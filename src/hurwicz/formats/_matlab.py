@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Float64
 
 from hurwicz._foundation import FloatArray, FormatError
 
@@ -28,7 +29,7 @@ _FUNCTION = re.compile(r"^\s*function\b\s*(?:\[?[\w,\s]*\]?\s*=\s*)?(\w+)?")
 class Matrix:
     """A matrix of a data file: ``values`` as written, and the line of the file that each row stands on."""
 
-    values: FloatArray
+    values: Float64[FloatArray, "rows columns"]
     lines: tuple[int, ...]
     line: int
 

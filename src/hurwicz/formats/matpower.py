@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
+from jaxtyping import Float64
 
 from hurwicz._foundation import FloatArray, FormatError
 from hurwicz.formats._matlab import MatlabFile, read_matlab, read_text
@@ -23,54 +23,54 @@ from hurwicz.formats._matlab import MatlabFile, read_matlab, read_text
 class BusTable:
     """One row a bus. ``kind``: 1 load, 2 generator, 3 reference, 4 isolated. Powers in MW and MVAr, voltages in p.u. and degrees."""
 
-    number: FloatArray
-    kind: FloatArray
-    pd: FloatArray
-    qd: FloatArray
-    gs: FloatArray
-    bs: FloatArray
-    area: FloatArray
-    vm: FloatArray
-    va: FloatArray
-    base_kv: FloatArray
-    zone: FloatArray
-    vmax: FloatArray
-    vmin: FloatArray
+    number: Float64[FloatArray, "buses"]
+    kind: Float64[FloatArray, "buses"]
+    pd: Float64[FloatArray, "buses"]
+    qd: Float64[FloatArray, "buses"]
+    gs: Float64[FloatArray, "buses"]
+    bs: Float64[FloatArray, "buses"]
+    area: Float64[FloatArray, "buses"]
+    vm: Float64[FloatArray, "buses"]
+    va: Float64[FloatArray, "buses"]
+    base_kv: Float64[FloatArray, "buses"]
+    zone: Float64[FloatArray, "buses"]
+    vmax: Float64[FloatArray, "buses"]
+    vmin: Float64[FloatArray, "buses"]
 
 
 @dataclass(frozen=True)
 class GenTable:
     """One row a generator. ``status`` > 0 means in service. Powers in MW and MVAr."""
 
-    bus: FloatArray
-    pg: FloatArray
-    qg: FloatArray
-    qmax: FloatArray
-    qmin: FloatArray
-    vg: FloatArray
-    mbase: FloatArray
-    status: FloatArray
-    pmax: FloatArray
-    pmin: FloatArray
+    bus: Float64[FloatArray, "generators"]
+    pg: Float64[FloatArray, "generators"]
+    qg: Float64[FloatArray, "generators"]
+    qmax: Float64[FloatArray, "generators"]
+    qmin: Float64[FloatArray, "generators"]
+    vg: Float64[FloatArray, "generators"]
+    mbase: Float64[FloatArray, "generators"]
+    status: Float64[FloatArray, "generators"]
+    pmax: Float64[FloatArray, "generators"]
+    pmin: Float64[FloatArray, "generators"]
 
 
 @dataclass(frozen=True)
 class BranchTable:
     """One row a line or transformer. ``r, x, b`` in p.u., ratings in MVA (0: none), ``ratio`` 0 for a line, angles in degrees."""
 
-    f_bus: FloatArray
-    t_bus: FloatArray
-    r: FloatArray
-    x: FloatArray
-    b: FloatArray
-    rate_a: FloatArray
-    rate_b: FloatArray
-    rate_c: FloatArray
-    ratio: FloatArray
-    shift: FloatArray
-    status: FloatArray
-    angmin: FloatArray
-    angmax: FloatArray
+    f_bus: Float64[FloatArray, "lines"]
+    t_bus: Float64[FloatArray, "lines"]
+    r: Float64[FloatArray, "lines"]
+    x: Float64[FloatArray, "lines"]
+    b: Float64[FloatArray, "lines"]
+    rate_a: Float64[FloatArray, "lines"]
+    rate_b: Float64[FloatArray, "lines"]
+    rate_c: Float64[FloatArray, "lines"]
+    ratio: Float64[FloatArray, "lines"]
+    shift: Float64[FloatArray, "lines"]
+    status: Float64[FloatArray, "lines"]
+    angmin: Float64[FloatArray, "lines"]
+    angmax: Float64[FloatArray, "lines"]
 
 
 @dataclass(frozen=True)
@@ -81,11 +81,11 @@ class GenCostTable:
     Rows shorter than the longest are filled with zeros on the right; ``ncost`` counts coefficients or points.
     """
 
-    model: FloatArray
-    startup: FloatArray
-    shutdown: FloatArray
-    ncost: FloatArray
-    data: FloatArray
+    model: Float64[FloatArray, "generators"]
+    startup: Float64[FloatArray, "generators"]
+    shutdown: Float64[FloatArray, "generators"]
+    ncost: Float64[FloatArray, "generators"]
+    data: Float64[FloatArray, "generators columns"]
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ class MatpowerCase:
     gencost: GenCostTable
     bus_names: tuple[str, ...] = ()
     gen_names: tuple[str, ...] = ()
-    other: Mapping[str, FloatArray] = field(default_factory=dict)
+    other: Mapping[str, Float64[FloatArray, "_ _"]] = field(default_factory=dict)
     path: str = ""
     rows: Mapping[str, tuple[int, ...]] = field(default_factory=dict, compare=False)
 
@@ -270,7 +270,7 @@ def _gencost(parsed: MatlabFile, units: int) -> GenCostTable:
     return GenCostTable(model, startup, shutdown, ncost, np.ascontiguousarray(values[:, 4:]))
 
 
-def _check_cost(entry: FloatArray, path: str, line: int) -> None:
+def _check_cost(entry: Float64[FloatArray, "columns"], path: str, line: int) -> None:
     model, count = entry[0], entry[3]
     if model not in (1.0, 2.0):
         raise FormatError(f"'gencost': expected model 1 (piecewise linear) or 2 (polynomial), got {model:g}", path=path, line=line)
@@ -318,7 +318,7 @@ def write_matpower(case: MatpowerCase) -> str:
     return "\n".join(out) + "\n"
 
 
-def _written(name: str, values: NDArray[np.float64], columns: list[str]) -> str:
+def _written(name: str, values: Float64[FloatArray, "rows columns"], columns: list[str]) -> str:
     rows = "\n".join("\t" + "\t".join(_literal(float(value)) for value in row) + ";" for row in values)
     return f"\n%\t{' '.join(columns)}\nmpc.{name} = [\n{rows}\n];"
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
+from jaxtyping import Float64, Shaped
 from numpy.typing import ArrayLike, NDArray
 
 from hurwicz._foundation import FloatArray, InputError, float64_array
@@ -16,7 +17,7 @@ from hurwicz.typespaces.spaces import Box, Finite, Interval, TypeSpace
 
 
 @functools.lru_cache(maxsize=64)
-def _gauss_legendre(order: int) -> tuple[FloatArray, FloatArray]:
+def _gauss_legendre(order: int) -> tuple[Float64[FloatArray, "{order}"], Float64[FloatArray, "{order}"]]:
     if order < 1:
         raise InputError(f"quadrature: expected order >= 1, got {order}")
     nodes, weights = np.polynomial.legendre.leggauss(order)
@@ -37,11 +38,11 @@ class Prior(Protocol):
         """E[theta]."""
         ...
 
-    def sample(self, rng: np.random.Generator, size: int) -> NDArray[Any]:
+    def sample(self, rng: np.random.Generator, size: int) -> Shaped[NDArray[Any], "{size} *type"]:
         """``size`` independent draws."""
         ...
 
-    def quadrature(self, order: int) -> tuple[NDArray[Any], FloatArray]:
+    def quadrature(self, order: int) -> tuple[Shaped[NDArray[Any], "points *type"], Float64[FloatArray, "points"]]:
         """Points and weights with sum(weights * f(points)) ~ E[f]; exact for a finite set, whatever the order."""
         ...
 
@@ -50,11 +51,11 @@ class Prior(Protocol):
 class DensityPrior(Prior, Protocol):
     """A prior on an interval with a density: what a virtual cost needs."""
 
-    def pdf(self, values: FloatArray) -> FloatArray:
+    def pdf(self, values: Float64[FloatArray, "*shape"]) -> Float64[FloatArray, "*shape"]:
         """Density."""
         ...
 
-    def cdf(self, values: FloatArray) -> FloatArray:
+    def cdf(self, values: Float64[FloatArray, "*shape"]) -> Float64[FloatArray, "*shape"]:
         """Distribution function."""
         ...
 
@@ -81,7 +82,7 @@ class FinitePrior:
         weights = np.full(count, 1.0 / count) if probabilities is None else float64_array(probabilities, "probabilities", shape=(count,))
         if bool(np.any(weights < 0.0)) or abs(float(weights.sum()) - 1.0) > 1e-9:
             raise InputError(f"FinitePrior: expected probabilities >= 0 that sum to 1, got {weights.tolist()} (sum {weights.sum():.9g})")
-        self.probabilities: FloatArray = weights / weights.sum()
+        self.probabilities: Float64[FloatArray, "types"] = weights / weights.sum()
 
     @property
     def space(self) -> TypeSpace:
@@ -95,11 +96,11 @@ class FinitePrior:
             raise InputError("FinitePrior.mean: expected numeric types, got objects; there is no mean of them")
         return np.tensordot(self.probabilities, self._space.values, axes=1)
 
-    def sample(self, rng: np.random.Generator, size: int) -> NDArray[Any]:
+    def sample(self, rng: np.random.Generator, size: int) -> Shaped[NDArray[Any], "{size} *type"]:
         """``size`` independent draws."""
         return self._space.values[rng.choice(len(self.probabilities), size=size, p=self.probabilities)]
 
-    def quadrature(self, order: int) -> tuple[NDArray[Any], FloatArray]:  # noqa: ARG002 - exact
+    def quadrature(self, order: int) -> tuple[Shaped[NDArray[Any], "points *type"], Float64[FloatArray, "points"]]:  # noqa: ARG002 - exact
         """All types with their probabilities: exact."""
         return self._space.values, self.probabilities
 
@@ -124,11 +125,11 @@ class Uniform:
         """The centre."""
         return 0.5 * (self.space.low + self.space.high)
 
-    def sample(self, rng: np.random.Generator, size: int) -> FloatArray:
+    def sample(self, rng: np.random.Generator, size: int) -> Float64[FloatArray, "{size} *type"]:
         """``size`` independent draws."""
         return self.space.sample(rng, size)
 
-    def quadrature(self, order: int) -> tuple[FloatArray, FloatArray]:
+    def quadrature(self, order: int) -> tuple[Float64[FloatArray, "points *type"], Float64[FloatArray, "points"]]:
         """Gauss–Legendre, a product rule on a box: exact for polynomials of degree 2 order - 1."""
         nodes, weights = _gauss_legendre(order)
         nodes, weights = 0.5 * (nodes + 1.0), 0.5 * weights
@@ -139,12 +140,12 @@ class Uniform:
         joint = np.prod(np.asarray(list(itertools.product(weights, repeat=dims))), axis=1)
         return self.space.low + (self.space.high - self.space.low) * points, joint
 
-    def pdf(self, values: FloatArray) -> FloatArray:
+    def pdf(self, values: Float64[FloatArray, "*shape"]) -> Float64[FloatArray, "*shape"]:
         """Density on an interval."""
         low, high = self._ends()
         return np.asarray(np.where((values >= low) & (values <= high), 1.0 / (high - low), 0.0))
 
-    def cdf(self, values: FloatArray) -> FloatArray:
+    def cdf(self, values: Float64[FloatArray, "*shape"]) -> Float64[FloatArray, "*shape"]:
         """Distribution function on an interval."""
         low, high = self._ends()
         return np.asarray(np.clip((values - low) / (high - low), 0.0, 1.0))
@@ -188,22 +189,22 @@ class TruncatedNormal:
         """E[theta] after the cut."""
         return float(self._law.mean())
 
-    def sample(self, rng: np.random.Generator, size: int) -> FloatArray:
+    def sample(self, rng: np.random.Generator, size: int) -> Float64[FloatArray, "{size}"]:
         """``size`` independent draws."""
         return np.asarray(self._law.rvs(size=size, random_state=rng), dtype=np.float64)
 
-    def quadrature(self, order: int) -> tuple[FloatArray, FloatArray]:
+    def quadrature(self, order: int) -> tuple[Float64[FloatArray, "{order}"], Float64[FloatArray, "{order}"]]:
         """Gauss–Legendre in the quantile's place: nodes on the interval weighted by the density, weights summing to 1."""
         nodes, weights = _gauss_legendre(order)
         points = self._space.low + 0.5 * (self._space.high - self._space.low) * (nodes + 1.0)
         mass = weights * self.pdf(points)
         return points, mass / mass.sum()
 
-    def pdf(self, values: FloatArray) -> FloatArray:
+    def pdf(self, values: Float64[FloatArray, "*shape"]) -> Float64[FloatArray, "*shape"]:
         """Density."""
         return np.asarray(self._law.pdf(values), dtype=np.float64)
 
-    def cdf(self, values: FloatArray) -> FloatArray:
+    def cdf(self, values: Float64[FloatArray, "*shape"]) -> Float64[FloatArray, "*shape"]:
         """Distribution function."""
         return np.asarray(self._law.cdf(values), dtype=np.float64)
 
@@ -246,7 +247,7 @@ class ProductPrior:
         """True where every agent has finitely many types, so that expectations are exact sums."""
         return all(prior.space.size is not None for prior in self.marginals.values())
 
-    def sample(self, rng: np.random.Generator, size: int) -> dict[str, NDArray[Any]]:
+    def sample(self, rng: np.random.Generator, size: int) -> dict[str, Shaped[NDArray[Any], "{size} ..."]]:
         """``size`` profiles: agent name → array with leading axis ``size``."""
         return {name: prior.sample(rng, size) for name, prior in self.marginals.items()}
 
@@ -255,7 +256,9 @@ class ProductPrior:
         skip = {without} if isinstance(without, str) else set(without)
         return int(np.prod([len(p.quadrature(order)[1]) for n, p in self.marginals.items() if n not in skip], dtype=np.float64))
 
-    def quadrature(self, order: int, *, without: Sequence[str] | str = ()) -> tuple[dict[str, NDArray[Any]], FloatArray]:
+    def quadrature(
+        self, order: int, *, without: Sequence[str] | str = ()
+    ) -> tuple[dict[str, Shaped[NDArray[Any], "points ..."]], Float64[FloatArray, "points"]]:
         """The product rule over all agents but those in ``without``: profiles and weights."""
         skip = {without} if isinstance(without, str) else set(without)
         unknown = skip - set(self.marginals)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
+from jaxtyping import Float64, Shaped
 from numpy.typing import ArrayLike, NDArray
 
 from hurwicz._foundation import FloatArray, InputError, float64_array
@@ -28,15 +29,15 @@ class TypeSpace(Protocol):
         """True where ``value`` is one of the types."""
         ...
 
-    def clip(self, values: NDArray[Any]) -> NDArray[Any]:
+    def clip(self, values: Shaped[NDArray[Any], "batch *type"]) -> Shaped[NDArray[Any], "batch *type"]:
         """The nearest types to a batch of values."""
         ...
 
-    def grid(self, points: int) -> NDArray[Any]:
+    def grid(self, points: int) -> Shaped[NDArray[Any], "types *type"]:
         """Types that cover the set, at most about ``points`` per dimension; a finite set gives all of its types."""
         ...
 
-    def sample(self, rng: np.random.Generator, size: int) -> NDArray[Any]:
+    def sample(self, rng: np.random.Generator, size: int) -> Shaped[NDArray[Any], "{size} *type"]:
         """``size`` types drawn uniformly."""
         ...
 
@@ -71,7 +72,7 @@ class Finite:
         keys = [tuple(np.ravel(v)) if isinstance(v, np.ndarray) else v for v in array]
         if len(set(keys)) != len(keys):
             raise InputError(f"Finite type space: expected different types, got one twice in {listed!r}")
-        self.values: NDArray[Any] = array
+        self.values: Shaped[NDArray[Any], "types *type"] = array
         self.values.setflags(write=False)
 
     @property
@@ -89,7 +90,7 @@ class Finite:
             return False
         return given.shape == self.values.shape[1:] and any(bool(np.all(given == v)) for v in self.values)
 
-    def clip(self, values: NDArray[Any]) -> NDArray[Any]:
+    def clip(self, values: Shaped[NDArray[Any], "batch *type"]) -> Shaped[NDArray[Any], "batch *type"]:
         """The nearest type to each value by its largest component (numbers only; other types are returned as they are)."""
         if self.values.dtype == object:
             return values
@@ -99,11 +100,11 @@ class Finite:
         nearest: NDArray[Any] = self.values[np.argmin(gaps, axis=1)]
         return nearest
 
-    def grid(self, points: int) -> NDArray[Any]:  # noqa: ARG002 - a finite set has one grid
+    def grid(self, points: int) -> Shaped[NDArray[Any], "types *type"]:  # noqa: ARG002 - a finite set has one grid
         """All types, whatever ``points`` is."""
         return self.values
 
-    def sample(self, rng: np.random.Generator, size: int) -> NDArray[Any]:
+    def sample(self, rng: np.random.Generator, size: int) -> Shaped[NDArray[Any], "{size} *type"]:
         """``size`` types drawn uniformly with replacement."""
         return self.values[rng.integers(len(self.values), size=size)]
 
@@ -151,11 +152,11 @@ class Interval:
             return False
         return self.low <= number <= self.high
 
-    def clip(self, values: NDArray[Any]) -> FloatArray:
+    def clip(self, values: Shaped[NDArray[Any], "*shape"]) -> Float64[FloatArray, "*shape"]:
         """The nearest types to ``values``."""
         return np.clip(np.asarray(values, dtype=np.float64), self.low, self.high)
 
-    def grid(self, points: int) -> FloatArray:
+    def grid(self, points: int) -> Float64[FloatArray, "types"]:
         """``points`` equally spaced types, ends included (geometric where the interval spans more than a factor 30)."""
         if points < 2:
             return np.asarray([0.5 * (self.low + self.high)])
@@ -166,7 +167,7 @@ class Interval:
         out[0], out[-1] = self.low, self.high
         return out
 
-    def sample(self, rng: np.random.Generator, size: int) -> FloatArray:
+    def sample(self, rng: np.random.Generator, size: int) -> Float64[FloatArray, "{size}"]:
         """``size`` types drawn uniformly."""
         return rng.uniform(self.low, self.high, size=size)
 
@@ -189,8 +190,8 @@ class Box:
     """
 
     def __init__(self, low: ArrayLike, high: ArrayLike) -> None:
-        self.low: FloatArray = float64_array(low, "Box low", shape=(None,))
-        self.high: FloatArray = float64_array(high, "Box high", shape=self.low.shape)
+        self.low: Float64[FloatArray, "dims"] = float64_array(low, "Box low", shape=(None,))
+        self.high: Float64[FloatArray, "dims"] = float64_array(high, "Box high", shape=self.low.shape)
         if not len(self.low) or bool(np.any(self.low > self.high)):
             raise InputError(f"Box: expected low <= high in every one of at least one component, got low={low!r}, high={high!r}")
 
@@ -212,11 +213,11 @@ class Box:
             return False
         return vector.shape == self.low.shape and bool(np.all((self.low <= vector) & (vector <= self.high)))
 
-    def clip(self, values: NDArray[Any]) -> FloatArray:
+    def clip(self, values: Shaped[NDArray[Any], "batch {self.dims}"]) -> Float64[FloatArray, "batch {self.dims}"]:
         """The nearest types to ``values``, component by component."""
         return np.clip(np.asarray(values, dtype=np.float64), self.low, self.high)
 
-    def grid(self, points: int) -> FloatArray:
+    def grid(self, points: int) -> Float64[FloatArray, "types {self.dims}"]:
         """The product of ``points`` equally spaced values a component, shape (points ** dims, dims)."""
         axes = [
             np.linspace(a, b, points) if points > 1 and a < b else np.asarray([0.5 * (a + b)])
@@ -224,8 +225,8 @@ class Box:
         ]
         return np.stack([m.ravel() for m in np.meshgrid(*axes, indexing="ij")], axis=1)
 
-    def sample(self, rng: np.random.Generator, size: int) -> FloatArray:
-        """``size`` vectors drawn uniformly, shape (size, dims)."""
+    def sample(self, rng: np.random.Generator, size: int) -> Float64[FloatArray, "{size} {self.dims}"]:
+        """``size`` vectors drawn uniformly."""
         return rng.uniform(self.low, self.high, size=(size, len(self.low)))
 
     def __repr__(self) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float64
 
 from hurwicz._foundation import FloatArray
 
@@ -54,7 +55,7 @@ class CostFamily(abc.ABC):
 
     def interval_response(
         self, price: AnyArray, weight: AnyArray, anchor: AnyArray, theta: AnyArray, lower: AnyArray, upper: AnyArray
-    ) -> FloatArray | None:
+    ) -> Float64[FloatArray, "..."] | None:
         """Formula: argmin over [lower, upper] of c(x; theta) - price x + weight/2 (x - anchor)², elementwise; ``None``: no closed form."""
         del price, weight, anchor, theta, lower, upper
         return None

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float64
 
 from hurwicz._foundation import FloatArray, InputError, float64_array
 
@@ -13,7 +14,7 @@ from hurwicz._foundation import FloatArray, InputError, float64_array
 Numbers = Any
 
 
-def numbers(value: Numbers, name: str, *, shape: Sequence[int | None] | None = None, finite: bool = True) -> FloatArray:
+def numbers(value: Numbers, name: str, *, shape: Sequence[int | None] | None = None, finite: bool = True) -> Float64[FloatArray, "..."]:
     """``value`` as a float64 array, or one clear error that calls it ``name``.
 
     Example:

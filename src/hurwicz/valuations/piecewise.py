@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float64
 
 from hurwicz._foundation import FloatArray, InputError
 from hurwicz.valuations.family import AnyArray, CostFamily, namespace
@@ -71,7 +72,7 @@ class PiecewiseLinear(CostFamily):
 
     def interval_response(
         self, price: AnyArray, weight: AnyArray, anchor: AnyArray, theta: AnyArray, lower: AnyArray, upper: AnyArray
-    ) -> FloatArray:
+    ) -> Float64[FloatArray, "..."]:
         """The best of the pieces' own best points: on piece k, anchor + (price - slope_k) / weight, clipped to the piece."""
         low, high = self._ends(np)
         low = np.concatenate([[-np.inf], low[1:]])
@@ -90,7 +91,9 @@ class PiecewiseLinear(CostFamily):
         return xp.asarray((points[0], *points[1:-1])), xp.asarray((*points[1:-1], np.inf))
 
 
-def _linear_response(price: AnyArray, weight: AnyArray, anchor: AnyArray, slope: AnyArray, lower: AnyArray, upper: AnyArray) -> FloatArray:
+def _linear_response(
+    price: AnyArray, weight: AnyArray, anchor: AnyArray, slope: AnyArray, lower: AnyArray, upper: AnyArray
+) -> Float64[FloatArray, "..."]:
     """Formula: argmin over [lower, upper] of slope x - price x + weight/2 (x - anchor)²."""
     push = price - slope
     with np.errstate(divide="ignore", invalid="ignore"):

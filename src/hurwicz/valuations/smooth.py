@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float64
 
 from hurwicz._foundation import FloatArray, InputError
 from hurwicz.valuations.family import AnyArray, CostFamily, namespace
@@ -50,7 +51,7 @@ class Quadratic(CostFamily):
 
     def interval_response(
         self, price: AnyArray, weight: AnyArray, anchor: AnyArray, theta: AnyArray, lower: AnyArray, upper: AnyArray
-    ) -> FloatArray:
+    ) -> Float64[FloatArray, "..."]:
         """(2 theta centre + price - linear + weight anchor) / (2 theta + weight), clipped; an end where that is 0/0."""
         slope = 2.0 * theta + weight
         push = price - self.linear + 2.0 * theta * self.centre + weight * anchor
@@ -85,7 +86,7 @@ class ZeroCost(Quadratic):
 
     def interval_response(
         self, price: AnyArray, weight: AnyArray, anchor: AnyArray, theta: AnyArray, lower: AnyArray, upper: AnyArray
-    ) -> FloatArray:
+    ) -> Float64[FloatArray, "..."]:
         """Formula: anchor + price / weight, clipped; an end where the weight is 0."""
         return super().interval_response(price, weight, anchor, 0.0 * theta, lower, upper)
 
@@ -128,7 +129,7 @@ class Power(CostFamily):
 
     def interval_response(
         self, price: AnyArray, weight: AnyArray, anchor: AnyArray, theta: AnyArray, lower: AnyArray, upper: AnyArray
-    ) -> FloatArray | None:
+    ) -> Float64[FloatArray, "..."] | None:
         """sign(p) (|p| / (theta exponent))^(1 / (exponent - 1)), clipped, for a linear price; else no closed form."""
         del anchor
         if np.any(weight != 0) or np.any(theta == 0):
@@ -171,7 +172,7 @@ class Polynomial(CostFamily):
 
     def interval_response(
         self, price: AnyArray, weight: AnyArray, anchor: AnyArray, theta: AnyArray, lower: AnyArray, upper: AnyArray
-    ) -> FloatArray | None:
+    ) -> Float64[FloatArray, "..."] | None:
         """Closed form up to degree 2."""
         if theta.shape[-1] > 3:
             return None

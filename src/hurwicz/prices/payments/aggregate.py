@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Bool, Float64
 from numpy.typing import ArrayLike, NDArray
 
 from hurwicz._foundation import FloatArray, InputError, float64_array
@@ -15,16 +16,16 @@ class AggregateTransfers:
     """The optimum and the Clarke transfers of every agent.
 
     Attributes:
-        actions: x*, shape (agents,).
+        actions: x*.
         price: common price p* = 2 w (Y - sum a_i x_i*); agent i's price is a_i p*.
-        transfers: Clarke transfer of each agent, shape (agents,).
-        linear: linear transfer of each agent, a_i p* (x_i* - o_i), shape (agents,).
+        transfers: Clarke transfer of each agent.
+        linear: linear transfer of each agent, a_i p* (x_i* - o_i).
     """
 
-    actions: FloatArray
+    actions: Float64[FloatArray, "agents"]
     price: float
-    transfers: FloatArray
-    linear: FloatArray
+    transfers: Float64[FloatArray, "agents"]
+    linear: Float64[FloatArray, "agents"]
 
 
 def aggregate_clarke_transfers(
@@ -66,7 +67,7 @@ def aggregate_clarke_transfers(
     lam = float64_array(types, "types", shape=(None,))
     count = len(lam)
 
-    def spread(value: ArrayLike, name: str, *, finite: bool = True) -> FloatArray:
+    def spread(value: ArrayLike, name: str, *, finite: bool = True) -> Float64[FloatArray, "agents"]:
         return np.broadcast_to(float64_array(value, name, finite=finite), (count,)).astype(np.float64)
 
     a, o = spread(coefficients, "coefficients"), spread(opt_out, "opt_out")
@@ -97,7 +98,13 @@ def aggregate_clarke_transfers(
 
 
 def _clear(
-    slopes: FloatArray, base: float, bottom: FloatArray, top: FloatArray, first: FloatArray, last: FloatArray, target: float
+    slopes: Float64[FloatArray, "agents"],
+    base: float,
+    bottom: Float64[FloatArray, "agents"],
+    top: Float64[FloatArray, "agents"],
+    first: Float64[FloatArray, "agents"],
+    last: Float64[FloatArray, "agents"],
+    target: float,
 ) -> float:
     def height(p: float) -> float:
         return base * p + float(np.clip(slopes * p, bottom, top).sum())
@@ -119,16 +126,16 @@ def _clear(
 
 
 def _outwards(
-    slopes: FloatArray,
+    slopes: Float64[FloatArray, "agents"],
     base: float,
-    first: FloatArray,
-    last: FloatArray,
+    first: Float64[FloatArray, "agents"],
+    last: Float64[FloatArray, "agents"],
     price: float,
-    wanted: FloatArray,
-    mine: NDArray[np.bool_],
+    wanted: Float64[FloatArray, "agents"],
+    mine: Bool[NDArray[np.bool_], "agents"],
     *,
     up: bool,
-) -> FloatArray:
+) -> Float64[FloatArray, "counted"]:
     # Everything is measured from p* outwards (u = distance), so that small transfers of one among many agents keep their digits.
     sign = 1.0 if up else -1.0
     opens = sign * ((first if up else last) - price)
@@ -145,7 +152,7 @@ def _outwards(
 
     s, begin, end, goal = slopes[mine], np.maximum(opens[mine], 0.0), np.maximum(closes[mine], 0.0), sign * wanted[mine]
 
-    def own(u: FloatArray) -> FloatArray:
+    def own(u: Float64[FloatArray, "counted"]) -> Float64[FloatArray, "counted"]:
         return s * (np.clip(u, begin, end) - begin)
 
     left, right = np.zeros(len(goal), dtype=np.int64), np.full(len(goal), len(knots), dtype=np.int64)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import ClassVar
 
 import numpy as np
+from jaxtyping import Float64
 from numpy.typing import ArrayLike
 
 from hurwicz._foundation import FloatArray, InputError, float64_array
 from hurwicz.prices.payments.integrals import PathIntegral, PriceOf, path_integral
-from hurwicz.prices.payments.problems import AllocationProblem, total_cost, total_loss
-from hurwicz.prices.payments.rule import BoundRule, Transfers, Types
+from hurwicz.prices.payments.problems import AllocationProblem, Types, total_cost, total_loss
+from hurwicz.prices.payments.rule import BoundRule, Transfers
 from hurwicz.settings import Claim
 
 _MOST_PIECES = 64
@@ -122,7 +123,7 @@ class Clarke:
         return BoundRule(plan=problem.solve, transfers=self._resolve(problem) if self.route == "resolve" else self._prices(problem))
 
     def _resolve(self, problem: AllocationProblem) -> Transfers:
-        def transfers(types: Types, actions: FloatArray) -> FloatArray:
+        def transfers(types: Types, actions: Float64[FloatArray, "batch agents *action"]) -> Float64[FloatArray, "batch agents"]:
             paid = np.empty(actions.shape[:2])
             here = problem.system_loss(actions)
             for i in range(actions.shape[1]):
@@ -133,12 +134,14 @@ class Clarke:
         return transfers
 
     def _prices(self, problem: AllocationProblem) -> Transfers:
-        def transfers(types: Types, actions: FloatArray) -> FloatArray:
+        def transfers(types: Types, actions: Float64[FloatArray, "batch agents *action"]) -> Float64[FloatArray, "batch agents"]:
             return np.stack([self._path(problem, i, types, actions) for i in range(actions.shape[1])], axis=1)
 
         return transfers
 
-    def _path(self, problem: AllocationProblem, agent: int, types: Types, actions: FloatArray) -> FloatArray:
+    def _path(
+        self, problem: AllocationProblem, agent: int, types: Types, actions: Float64[FloatArray, "batch agents *action"]
+    ) -> Float64[FloatArray, "batch"]:
         batch = len(actions)
         stop = actions[:, agent]
         start = np.broadcast_to(problem.opt_out[agent], stop.shape).copy()
@@ -163,8 +166,14 @@ class Clarke:
             before = now
 
     def _rule(
-        self, problem: AllocationProblem, agent: int, types: Types, start: FloatArray, stop: FloatArray, edges: FloatArray
-    ) -> FloatArray:
+        self,
+        problem: AllocationProblem,
+        agent: int,
+        types: Types,
+        start: Float64[FloatArray, "batch *action"],
+        stop: Float64[FloatArray, "batch *action"],
+        edges: Float64[FloatArray, "batch edges"],
+    ) -> Float64[FloatArray, "batch"]:
         nodes, weights = np.polynomial.legendre.leggauss(self.order)
         total = np.zeros(len(start))
         trailing = (1,) * (start.ndim - 1)

@@ -7,10 +7,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from jaxtyping import Bool, Float64, Shaped
 from numpy.typing import ArrayLike, NDArray
 
 from hurwicz._foundation import FloatArray, InputError, NotConvergedError, float64_array, float64_scope
-from hurwicz.prices.payments.problems import named_agents
+from hurwicz.prices.payments.problems import Types, named_agents
 
 _STEPS = 200
 
@@ -64,7 +65,7 @@ class ConvexProblem:
         self._loss = system_loss
         self.convex = convex
 
-        def spread(value: ArrayLike, name: str, *, finite: bool = False) -> FloatArray:
+        def spread(value: ArrayLike, name: str, *, finite: bool = False) -> Float64[FloatArray, "agents *action"]:
             return np.broadcast_to(float64_array(value, name, finite=finite), self._shape).astype(np.float64)
 
         self.low, self.high = spread(low, "low"), spread(high, "high")
@@ -82,7 +83,7 @@ class ConvexProblem:
         return self._agents
 
     @property
-    def opt_out(self) -> FloatArray:
+    def opt_out(self) -> Float64[FloatArray, "agents *action"]:
         """o, in the actions' shape."""
         return self._opt_out
 
@@ -91,28 +92,32 @@ class ConvexProblem:
         """Largest estimated error of the least loss over the solves so far (half the squared Newton decrement)."""
         return self._accuracy
 
-    def system_loss(self, actions: FloatArray) -> FloatArray:
-        """S, shape (batch,)."""
+    def system_loss(self, actions: Float64[FloatArray, "batch agents *action"]) -> Float64[FloatArray, "batch"]:
+        """S."""
         return self._call("loss", self._loss, actions)
 
-    def price(self, actions: FloatArray) -> FloatArray:
-        """-dS/dx, the actions' shape."""
+    def price(self, actions: Float64[FloatArray, "batch agents *action"]) -> Float64[FloatArray, "batch agents *action"]:
+        """-dS/dx."""
         import jax
 
         return -self._call("price", jax.grad(self._loss), actions)
 
-    def cost(self, agent: int, actions: FloatArray, types: NDArray[Any]) -> FloatArray:
-        """C_i net of its value at the opt-out, shape (batch,)."""
+    def cost(
+        self, agent: int, actions: Float64[FloatArray, "batch *action"], types: Shaped[NDArray[Any], "batch *type"]
+    ) -> Float64[FloatArray, "batch"]:
+        """C_i net of its value at the opt-out."""
         cost = self._costs[agent]
         out = self._opt_out[agent]
         return self._call(f"cost {agent}", lambda x, w: cost(x, w) - cost(out, w), actions, types)
 
-    def solve(self, types: Sequence[NDArray[Any]]) -> FloatArray:
-        """x*, shape (batch, agents[, k])."""
+    def solve(self, types: Types) -> Float64[FloatArray, "batch agents *action"]:
+        """x*."""
         batch = len(types[0])
         return self._minimise(types, np.zeros((batch, *self._shape)), np.zeros(self._shape, dtype=bool))
 
-    def solve_holding(self, agent: int, held: FloatArray, types: Sequence[NDArray[Any]]) -> FloatArray:
+    def solve_holding(
+        self, agent: int, held: Float64[FloatArray, "batch *action"], types: Types
+    ) -> Float64[FloatArray, "batch agents *action"]:
         """The others re-optimise while ``agent`` does ``held``."""
         fixed = np.zeros((len(held), *self._shape))
         fixed[:, agent] = held
@@ -120,11 +125,14 @@ class ConvexProblem:
         mask[agent] = True
         return self._minimise(types, fixed, mask)
 
-    def kinks(self, agent: int, start: FloatArray, stop: FloatArray, types: Sequence[NDArray[Any]]) -> FloatArray:  # noqa: ARG002
-        """Not known in advance: none, shape (batch, 0); the integral finds them by halving."""
+    def kinks(
+        self, agent: int, start: Float64[FloatArray, "batch *action"], stop: Float64[FloatArray, "batch *action"], types: Types
+    ) -> Float64[FloatArray, "batch kinks"]:
+        """Not known in advance: none; the integral finds them by halving."""
+        del agent, stop, types
         return np.zeros((len(start), 0))
 
-    def loss_bound(self, actions: FloatArray, types: Sequence[NDArray[Any]]) -> FloatArray:
+    def loss_bound(self, actions: Float64[FloatArray, "batch agents *action"], types: Types) -> Float64[FloatArray, "batch"]:
         """Convexity: L* >= L(x) + min over the box of grad L · (x' - x); minus infinity without convexity or with an unbounded side."""
         batch = len(actions)
         if not self.convex:
@@ -143,7 +151,9 @@ class ConvexProblem:
             total = total + cost(actions[i], theta) - cost(self._opt_out[i], theta)
         return total
 
-    def _call(self, key: str, function: Callable[..., Any], *batched: NDArray[Any]) -> FloatArray:
+    def _call(
+        self, key: str, function: Callable[..., Any], *batched: Shaped[NDArray[Any], "batch ..."]
+    ) -> Float64[FloatArray, "batch ..."]:
         import jax
 
         if key not in self._compiled:
@@ -153,7 +163,9 @@ class ConvexProblem:
         with float64_scope():
             return np.asarray(self._compiled[key](*padded), dtype=np.float64)[:batch]
 
-    def _minimise(self, types: Sequence[NDArray[Any]], held: FloatArray, mask: NDArray[np.bool_]) -> FloatArray:
+    def _minimise(
+        self, types: Types, held: Float64[FloatArray, "batch agents *action"], mask: Bool[NDArray[np.bool_], "agents *action"]
+    ) -> Float64[FloatArray, "batch agents *action"]:
         batch = len(held)
         best: FloatArray | None = None
         best_loss: FloatArray = np.full(batch, np.inf)
@@ -179,7 +191,7 @@ class ConvexProblem:
         self._accuracy = max(self._accuracy, worst_error)
         return best
 
-    def _starts(self) -> list[FloatArray]:
+    def _starts(self) -> list[Float64[FloatArray, "agents *action"]]:
         low, high = np.maximum(self.low, -1e3), np.minimum(self.high, 1e3)
         centre = np.where(np.isfinite(self.low) & np.isfinite(self.high), 0.5 * (low + high), np.clip(0.0, low, high))
         if self.convex:
@@ -192,8 +204,14 @@ class ConvexProblem:
         return [centre, *corners, *(centre + 0.5 * (c - centre) for c in corners)]
 
     def _newton(
-        self, types: Sequence[NDArray[Any]], start: FloatArray, mask: NDArray[np.bool_]
-    ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray, FloatArray]:
+        self, types: Types, start: Float64[FloatArray, "batch agents *action"], mask: Bool[NDArray[np.bool_], "agents *action"]
+    ) -> tuple[
+        Float64[FloatArray, "batch agents *action"],
+        Float64[FloatArray, "batch"],
+        Float64[FloatArray, "batch"],
+        Float64[FloatArray, "batch"],
+        Float64[FloatArray, "batch"],
+    ]:
         import jax
 
         if "newton" not in self._compiled:
@@ -255,7 +273,7 @@ class ConvexProblem:
         return z.reshape(shape), f(z), -0.5 * jnp.dot(g, step), jnp.max(jnp.abs(g)), least
 
 
-def _pad(batched: NDArray[Any]) -> NDArray[Any]:
+def _pad(batched: Shaped[NDArray[Any], "batch *rest"]) -> Shaped[NDArray[Any], "padded *rest"]:
     # batches are padded to powers of two, so that few shapes are compiled
     size = 1 << max(0, (len(batched) - 1)).bit_length()
     return batched if size == len(batched) else np.concatenate([batched, np.repeat(batched[-1:], size - len(batched), axis=0)])

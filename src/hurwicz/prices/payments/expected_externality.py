@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import ClassVar
 
 import numpy as np
+from jaxtyping import Float64
 
 from hurwicz._foundation import FloatArray, InputError
 from hurwicz.prices.payments.interim import Integrand, interim_function
-from hurwicz.prices.payments.problems import AllocationProblem, total_cost
-from hurwicz.prices.payments.rule import BoundRule, Types
+from hurwicz.prices.payments.problems import AllocationProblem, Types, total_cost
+from hurwicz.prices.payments.rule import BoundRule
 from hurwicz.settings import Claim
 from hurwicz.typespaces import ProductPrior
 
@@ -62,7 +63,7 @@ class ExpectedExternality:
             raise InputError(f"ExpectedExternality: expected a prior over {list(problem.agents)}, got {list(self.prior.agents)}")
 
         def externality(i: int) -> Integrand:
-            def integrand(types: Types) -> FloatArray:
+            def integrand(types: Types) -> Float64[FloatArray, "batch"]:
                 actions = problem.solve(types)
                 others = -total_cost(problem, actions, types, without=i)
                 return others - problem.system_loss(actions) if self.include_system_loss else others
@@ -75,7 +76,7 @@ class ExpectedExternality:
         ]
         count = len(xi)
 
-        def transfers(types: Types, actions: FloatArray) -> FloatArray:  # noqa: ARG001
+        def transfers(types: Types, actions: Float64[FloatArray, "batch agents *action"]) -> Float64[FloatArray, "batch agents"]:  # noqa: ARG001
             own = np.stack([f.at(t) for f, t in zip(xi, types, strict=True)], axis=1)
             return np.asarray(own - (own.sum(axis=1, keepdims=True) - own) / (count - 1), dtype=np.float64)
 

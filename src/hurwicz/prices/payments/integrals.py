@@ -7,11 +7,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float64
 from numpy.typing import ArrayLike
 
 from hurwicz._foundation import FloatArray, InputError, NotConvergedError, NotFiniteError, ShapeError, float64_array
 
-PriceOf = Callable[[FloatArray], ArrayLike]
+PriceOf = Callable[[Float64[FloatArray, "*action"]], ArrayLike]
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float64, Int64, Shaped
 from numpy.typing import NDArray
 
 from hurwicz._foundation import FloatArray, InputError
-from hurwicz.prices.payments.rule import Types
+from hurwicz.prices.payments.problems import Types
 from hurwicz.typespaces import Box, Finite, Interval, ProductPrior
 
-Integrand = Callable[[Types], FloatArray]
+Integrand = Callable[[Types], Float64[FloatArray, "batch"]]
 _MOST_NODES = 10_000
 _BATCH = 400_000
 
@@ -23,19 +24,19 @@ class InterimFunction:
     """E over theta_-i of a function of the profile, at any report of agent i.
 
     Attributes:
-        at: reports (batch, ...) → expectations (batch,).
+        at: reports → expectations.
         error: estimate of the error of quadrature and interpolation; a standard error where the others were sampled.
         series: the Chebyshev series where the space is an interval (for integrals in closed form), else ``None``.
     """
 
-    at: Callable[[NDArray[Any]], FloatArray]
+    at: Callable[[Shaped[NDArray[Any], "batch *type"]], Float64[FloatArray, "batch"]]
     error: float
     series: np.polynomial.Chebyshev | None = None
 
 
 def others_rule(
     prior: ProductPrior, agent: str, order: int | None, samples: int | None, seed: int
-) -> tuple[dict[str, NDArray[Any]], FloatArray, float]:
+) -> tuple[dict[str, Shaped[NDArray[Any], "points ..."]], Float64[FloatArray, "points"], float]:
     """Profiles of the others, their weights, and 1/sqrt(samples) where they are sampled (else 0)."""
     others = [name for name in prior.agents if name != agent]
     if samples is not None:
@@ -71,7 +72,7 @@ def interim_function(
     Args:
         prior: independent priors of all agents, in the order that the integrand expects.
         agent: whose report stays free.
-        integrand: types of all agents, each (batch, ...) → (batch,).
+        integrand: types of all agents → its value at each profile.
         order: Gauss–Legendre nodes per other agent; chosen by the number of agents if omitted. Exact for finite spaces.
         samples: draw this many profiles of the others instead (common to all reports).
         seed: of the draws.
@@ -86,7 +87,7 @@ def interim_function(
     count = len(weights)
     deviation = 0.0
 
-    def expect(reports: NDArray[Any]) -> FloatArray:
+    def expect(reports: Shaped[NDArray[Any], "batch *type"]) -> Float64[FloatArray, "batch"]:
         nonlocal deviation
         out = np.empty(len(reports))
         chunk = max(1, _BATCH // count)
@@ -105,7 +106,7 @@ def interim_function(
     if isinstance(space, Finite):
         table = expect(space.values)
 
-        def look_up(reports: NDArray[Any]) -> FloatArray:
+        def look_up(reports: Shaped[NDArray[Any], "batch *type"]) -> Float64[FloatArray, "batch"]:
             keys = {_key(v): k for k, v in enumerate(space.values)}
             try:
                 return table[[keys[_key(r)] for r in reports]] if space.values.dtype == object else table[_match(space.values, reports)]
@@ -129,7 +130,7 @@ def interim_function(
         if samples is None and order is None:
             rule_error = _rule_error(prior, agent, integrand, series, count)
 
-        def evaluate(reports: NDArray[Any]) -> FloatArray:
+        def evaluate(reports: Shaped[NDArray[Any], "batch"]) -> Float64[FloatArray, "batch"]:
             given = np.asarray(reports, dtype=np.float64)
             if bool(np.any((given < low) | (given > high))):
                 raise InputError(f"reports of {agent!r}: expected values in [{low}, {high}], the prior's support")
@@ -160,7 +161,7 @@ def _key(value: Any) -> Any:
     return tuple(np.ravel(value)) if isinstance(value, np.ndarray) else value
 
 
-def _match(values: NDArray[Any], reports: NDArray[Any]) -> NDArray[np.int64]:
+def _match(values: Shaped[NDArray[Any], "types *type"], reports: Shaped[NDArray[Any], "batch *type"]) -> Int64[NDArray[np.int64], "batch"]:
     given = np.asarray(reports, dtype=np.float64)
     flat, wanted = values.reshape(len(values), -1), given.reshape(len(given), -1)
     hits = np.all(wanted[:, None, :] == flat[None], axis=2)

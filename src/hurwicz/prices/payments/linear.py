@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import ClassVar
 
 import numpy as np
+from jaxtyping import Float64
 from numpy.typing import ArrayLike
 
 from hurwicz._foundation import FloatArray, float64_array
-from hurwicz.prices.payments.problems import AllocationProblem
-from hurwicz.prices.payments.rule import BoundRule, Types
+from hurwicz.prices.payments.problems import AllocationProblem, Types
+from hurwicz.prices.payments.rule import BoundRule
 from hurwicz.settings import Claim
 
 
@@ -58,7 +59,7 @@ class Linear:
     def bind(self, problem: AllocationProblem) -> BoundRule:
         """The rule on one problem."""
 
-        def transfers(_: Types, actions: FloatArray) -> FloatArray:
+        def transfers(_: Types, actions: Float64[FloatArray, "batch agents *action"]) -> Float64[FloatArray, "batch agents"]:
             paid = problem.price(actions) * (actions - problem.opt_out)
             return np.asarray(paid.reshape(*paid.shape[:2], -1).sum(axis=2), dtype=np.float64)
 

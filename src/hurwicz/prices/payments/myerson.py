@@ -6,12 +6,13 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
+from jaxtyping import Float64, Shaped
 from numpy.typing import NDArray
 
 from hurwicz._foundation import FloatArray, InputError
 from hurwicz.prices.payments.interim import InterimFunction, interim_function
-from hurwicz.prices.payments.problems import AllocationProblem
-from hurwicz.prices.payments.rule import BoundRule, Plan, Types
+from hurwicz.prices.payments.problems import AllocationProblem, Types
+from hurwicz.prices.payments.rule import BoundRule, Plan
 from hurwicz.settings import Claim
 from hurwicz.typespaces import DensityPrior, Finite, FinitePrior, Interval, ProductPrior
 
@@ -63,16 +64,18 @@ class Myerson:
         plan = self._virtual_plan(problem) if self.revenue_minded else problem.solve
         pays, errors = zip(*(self._interim_transfer(problem, plan, i) for i in range(len(problem.agents))), strict=True)
 
-        def transfers(types: Types, _: FloatArray) -> FloatArray:
+        def transfers(types: Types, _: Float64[FloatArray, "batch agents *action"]) -> Float64[FloatArray, "batch agents"]:
             return np.stack([pay(t) for pay, t in zip(pays, types, strict=True)], axis=1)
 
         return BoundRule(plan=plan, transfers=transfers, accuracy=float(max(errors)))
 
-    def _interim_transfer(self, problem: AllocationProblem, plan: Plan, i: int) -> tuple[Callable[[NDArray[Any]], FloatArray], float]:
+    def _interim_transfer(
+        self, problem: AllocationProblem, plan: Plan, i: int
+    ) -> tuple[Callable[[Shaped[NDArray[Any], "batch"]], Float64[FloatArray, "batch"]], float]:
         name = problem.agents[i]
         space = self.prior.marginals[name].space
 
-        def expect(integrand: Callable[[Types], FloatArray]) -> InterimFunction:
+        def expect(integrand: Callable[[Types], Float64[FloatArray, "batch"]]) -> InterimFunction:
             return interim_function(self.prior, name, integrand, order=self.order, samples=self.samples, seed=self.seed)
 
         cost = expect(lambda types: problem.cost(i, plan(types)[:, i], types[i]))
@@ -82,7 +85,7 @@ class Myerson:
                 raise InputError(f"Myerson: expected scalar types of {name!r}, got vectors")
             ranked = np.sort(values)
 
-            def imitation(types: Types) -> FloatArray:
+            def imitation(types: Types) -> Float64[FloatArray, "batch"]:
                 # what the type below would save by doing this type's work
                 below = ranked[np.maximum(np.searchsorted(ranked, types[i]) - 1, 0)]
                 action = plan(types)[:, i]
@@ -96,7 +99,7 @@ class Myerson:
             raise InputError(f"Myerson: expected scalar types of {name!r} (Finite or Interval), got {type(space).__name__}")
         step = 1e-3 * (space.high - space.low)
 
-        def slope(types: Types) -> FloatArray:
+        def slope(types: Types) -> Float64[FloatArray, "batch"]:
             action, own = plan(types)[:, i], types[i]
             wide = problem.cost(i, action, own + 2 * step) - problem.cost(i, action, own - 2 * step)
             near = problem.cost(i, action, own + step) - problem.cost(i, action, own - step)
@@ -127,7 +130,7 @@ class Myerson:
         return lambda types: problem.solve([v(t) for v, t in zip(virtual, types, strict=True)])
 
 
-def _virtual_type(prior: Any, name: str) -> Callable[[NDArray[Any]], FloatArray]:
+def _virtual_type(prior: Any, name: str) -> Callable[[Shaped[NDArray[Any], "batch"]], Float64[FloatArray, "batch"]]:
     if isinstance(prior, FinitePrior):
         order = np.argsort(np.asarray(prior.space.grid(0), dtype=np.float64))
         ranked, mass = np.asarray(prior.space.grid(0), dtype=np.float64)[order], prior.probabilities[order]
@@ -139,7 +142,7 @@ def _virtual_type(prior: Any, name: str) -> Callable[[NDArray[Any]], FloatArray]
         return lambda types: virtual[np.searchsorted(ranked, np.asarray(types, dtype=np.float64))]
     if isinstance(prior, DensityPrior) and isinstance(prior.space, Interval):
 
-        def virtual_of(types: NDArray[Any]) -> FloatArray:
+        def virtual_of(types: Shaped[NDArray[Any], "batch"]) -> Float64[FloatArray, "batch"]:
             given = np.asarray(types, dtype=np.float64)
             return given + prior.cdf(given) / prior.pdf(given)
 
@@ -148,6 +151,6 @@ def _virtual_type(prior: Any, name: str) -> Callable[[NDArray[Any]], FloatArray]
     raise InputError(f"Myerson: expected a finite prior or a density on an interval for {name!r}, got {type(prior).__name__}")
 
 
-def _check_regular(virtual: FloatArray, name: str) -> None:
+def _check_regular(virtual: Float64[FloatArray, "types"], name: str) -> None:
     if bool(np.any(np.diff(virtual) < -1e-12)):
         raise InputError(f"Myerson: expected virtual costs of {name!r} that rise with the type (a regular prior); ironing is not done")

@@ -6,20 +6,23 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
+from jaxtyping import Float64
 from numpy.typing import ArrayLike
 
 from hurwicz._foundation import FloatArray, InputError, float64_array
 from hurwicz.prices.payments.integrals import PathIntegral, PriceOf, path_integral
-from hurwicz.prices.payments.problems import AllocationProblem
-from hurwicz.prices.payments.rule import BoundRule, Types
+from hurwicz.prices.payments.problems import AllocationProblem, Types
+from hurwicz.prices.payments.rule import BoundRule
 from hurwicz.settings import Claim
 
 
-def own_path_transfer(system_loss: Callable[[FloatArray], Any], actions: ArrayLike, agent: int, opt_out: ArrayLike = 0.0) -> float:
+def own_path_transfer(
+    system_loss: Callable[[Float64[FloatArray, "agents ..."]], Any], actions: ArrayLike, agent: int, opt_out: ArrayLike = 0.0
+) -> float:
     """tau_i = S(o_i, x_-i) - S(x).
 
     Args:
-        system_loss: actions (agents, ...) → S.
+        system_loss: actions → S.
         actions: x, with the agents in front.
         agent: i.
         opt_out: o_i.
@@ -88,7 +91,7 @@ class OwnPath:
     def bind(self, problem: AllocationProblem) -> BoundRule:
         """The rule on one problem."""
 
-        def transfers(_: Types, actions: FloatArray) -> FloatArray:
+        def transfers(_: Types, actions: Float64[FloatArray, "batch agents *action"]) -> Float64[FloatArray, "batch agents"]:
             here = problem.system_loss(actions)
             paid = np.empty(actions.shape[:2])
             for i in range(actions.shape[1]):

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
+from jaxtyping import Float64
 
 from hurwicz._foundation import FloatArray, InputError
 from hurwicz.prices.payments.linear import Linear
-from hurwicz.prices.payments.problems import AllocationProblem
-from hurwicz.prices.payments.rule import BoundRule, PaymentRule, Types
+from hurwicz.prices.payments.problems import AllocationProblem, Types
+from hurwicz.prices.payments.rule import BoundRule, PaymentRule
 from hurwicz.settings import Claim
 from hurwicz.typespaces import ProductPrior
 
@@ -53,10 +54,10 @@ class PostedExpectation:
         actions = base.plan(means)
         paid = base.transfers(means, actions)
 
-        def plan(types: Types) -> FloatArray:
+        def plan(types: Types) -> Float64[FloatArray, "batch agents *action"]:
             return np.repeat(actions, len(types[0]), axis=0)
 
-        def transfers(types: Types, _: FloatArray) -> FloatArray:
+        def transfers(types: Types, _: Float64[FloatArray, "batch agents *action"]) -> Float64[FloatArray, "batch agents"]:
             return np.repeat(paid, len(types[0]), axis=0)
 
         return BoundRule(plan=plan, transfers=transfers, accuracy=base.accuracy)

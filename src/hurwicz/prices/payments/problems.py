@@ -6,9 +6,13 @@ from collections.abc import Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
+from jaxtyping import Float64, Shaped
 from numpy.typing import NDArray
 
 from hurwicz._foundation import FloatArray, InputError
+
+# One array an agent, with the batch in front; types may be numbers, vectors or names.
+Types = Sequence[Shaped[NDArray[Any], "batch ..."]]
 
 
 @runtime_checkable
@@ -25,8 +29,8 @@ class AllocationProblem(Protocol):
         ...
 
     @property
-    def opt_out(self) -> FloatArray:
-        """o, shape (agents,) or (agents, k)."""
+    def opt_out(self) -> Float64[FloatArray, "agents *action"]:
+        """o, the actions of those who stay out."""
         ...
 
     @property
@@ -34,37 +38,45 @@ class AllocationProblem(Protocol):
         """Error of losses at the solutions, in money; 0 for closed forms (rounding is the caller's business)."""
         ...
 
-    def solve(self, types: Sequence[NDArray[Any]]) -> FloatArray:
+    def solve(self, types: Types) -> Float64[FloatArray, "batch agents *action"]:
         """x* for every profile."""
         ...
 
-    def solve_holding(self, agent: int, held: FloatArray, types: Sequence[NDArray[Any]]) -> FloatArray:
+    def solve_holding(
+        self, agent: int, held: Float64[FloatArray, "batch *action"], types: Types
+    ) -> Float64[FloatArray, "batch agents *action"]:
         """Actions where ``agent`` does ``held`` and the others re-optimise."""
         ...
 
-    def system_loss(self, actions: FloatArray) -> FloatArray:
-        """S, shape (batch,)."""
+    def system_loss(self, actions: Float64[FloatArray, "batch agents *action"]) -> Float64[FloatArray, "batch"]:
+        """S."""
         ...
 
-    def price(self, actions: FloatArray) -> FloatArray:
-        """-dS/dx, the actions' shape."""
+    def price(self, actions: Float64[FloatArray, "batch agents *action"]) -> Float64[FloatArray, "batch agents *action"]:
+        """-dS/dx."""
         ...
 
-    def cost(self, agent: int, actions: FloatArray, types: NDArray[Any]) -> FloatArray:
-        """C_i of one agent's actions, shape (batch,)."""
+    def cost(
+        self, agent: int, actions: Float64[FloatArray, "batch *action"], types: Shaped[NDArray[Any], "batch *type"]
+    ) -> Float64[FloatArray, "batch"]:
+        """C_i of one agent's actions."""
         ...
 
-    def kinks(self, agent: int, start: FloatArray, stop: FloatArray, types: Sequence[NDArray[Any]]) -> FloatArray:
-        """Fractions in [0, 1] of the path of ``agent`` where its price may have kinks as the others re-optimise, (batch, K)."""
+    def kinks(
+        self, agent: int, start: Float64[FloatArray, "batch *action"], stop: Float64[FloatArray, "batch *action"], types: Types
+    ) -> Float64[FloatArray, "batch kinks"]:
+        """Fractions in [0, 1] of the path of ``agent`` where its price may have kinks as the others re-optimise."""
         ...
 
-    def loss_bound(self, actions: FloatArray, types: Sequence[NDArray[Any]]) -> FloatArray:
+    def loss_bound(self, actions: Float64[FloatArray, "batch agents *action"], types: Types) -> Float64[FloatArray, "batch"]:
         """A certified lower bound on the least L of each profile, met by L at the optimum; minus infinity where there is none."""
         ...
 
 
-def total_cost(problem: AllocationProblem, actions: FloatArray, types: Sequence[NDArray[Any]], *, without: int | None = None) -> FloatArray:
-    """sum_i C_i, less one agent's where asked, shape (batch,)."""
+def total_cost(
+    problem: AllocationProblem, actions: Float64[FloatArray, "batch agents *action"], types: Types, *, without: int | None = None
+) -> Float64[FloatArray, "batch"]:
+    """sum_i C_i, less one agent's where asked."""
     out: FloatArray = np.zeros(len(actions))
     for i in range(len(problem.agents)):
         if i != without:
@@ -72,8 +84,10 @@ def total_cost(problem: AllocationProblem, actions: FloatArray, types: Sequence[
     return out
 
 
-def total_loss(problem: AllocationProblem, actions: FloatArray, types: Sequence[NDArray[Any]]) -> FloatArray:
-    """L = S + sum_i C_i, shape (batch,)."""
+def total_loss(
+    problem: AllocationProblem, actions: Float64[FloatArray, "batch agents *action"], types: Types
+) -> Float64[FloatArray, "batch"]:
+    """L = S + sum_i C_i."""
     return problem.system_loss(actions) + total_cost(problem, actions, types)
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from jaxtyping import Float64
+from numpy.typing import ArrayLike
 
 from hurwicz._foundation import FloatArray, InputError, float64_array
-from hurwicz.prices.payments.problems import named_agents
+from hurwicz.prices.payments.problems import Types, named_agents
 
 
 class QuadraticAggregate:
@@ -53,7 +53,7 @@ class QuadraticAggregate:
         self._agents = named_agents(agents)
         count = len(self._agents)
 
-        def spread(value: ArrayLike, name: str, *, finite: bool = True) -> FloatArray:
+        def spread(value: ArrayLike, name: str, *, finite: bool = True) -> Float64[FloatArray, "agents"]:
             return np.broadcast_to(float64_array(value, name, finite=finite), (count,)).astype(np.float64)
 
         if not (np.isfinite(target) and np.isfinite(weight) and weight > 0.0):
@@ -76,8 +76,8 @@ class QuadraticAggregate:
         return self._agents
 
     @property
-    def opt_out(self) -> FloatArray:
-        """o, shape (agents,)."""
+    def opt_out(self) -> Float64[FloatArray, "agents"]:
+        """o, the actions of those who stay out."""
         return self._opt_out
 
     @property
@@ -85,35 +85,37 @@ class QuadraticAggregate:
         """0: closed forms."""
         return 0.0
 
-    def system_loss(self, actions: FloatArray) -> FloatArray:
-        """S, shape (batch,)."""
+    def system_loss(self, actions: Float64[FloatArray, "batch agents"]) -> Float64[FloatArray, "batch"]:
+        """S."""
         gap: FloatArray = actions @ self.coefficients - self.target
         return self.weight * gap**2
 
-    def price(self, actions: FloatArray) -> FloatArray:
-        """p_i = 2 w a_i (Y - sum_j a_j x_j), shape (batch, agents)."""
+    def price(self, actions: Float64[FloatArray, "batch agents"]) -> Float64[FloatArray, "batch agents"]:
+        """p_i = 2 w a_i (Y - sum_j a_j x_j)."""
         gap: FloatArray = self.target - actions @ self.coefficients
         return 2.0 * self.weight * gap[:, None] * self.coefficients
 
-    def cost(self, agent: int, actions: FloatArray, types: NDArray[Any]) -> FloatArray:
-        """lambda_i (x_i² - o_i²), shape (batch,)."""
+    def cost(self, agent: int, actions: Float64[FloatArray, "batch"], types: Float64[FloatArray, "batch"]) -> Float64[FloatArray, "batch"]:
+        """lambda_i (x_i² - o_i²)."""
         out: FloatArray = types * (actions**2 - self._opt_out[agent] ** 2)
         return out
 
-    def solve(self, types: Sequence[NDArray[Any]]) -> FloatArray:
-        """x*, shape (batch, agents)."""
+    def solve(self, types: Types) -> Float64[FloatArray, "batch agents"]:
+        """x*."""
         lam = self._types(types)
         return self._meet(lam, np.full(len(lam), self.target), self.low, self.high, None)
 
-    def solve_holding(self, agent: int, held: FloatArray, types: Sequence[NDArray[Any]]) -> FloatArray:
-        """The others re-optimise while ``agent`` does ``held``, shape (batch, agents)."""
+    def solve_holding(self, agent: int, held: Float64[FloatArray, "batch"], types: Types) -> Float64[FloatArray, "batch agents"]:
+        """The others re-optimise while ``agent`` does ``held``."""
         lam = self._types(types)
         out = self._meet(lam, self.target - self.coefficients[agent] * held, self.low, self.high, agent)
         out[:, agent] = held
         return out
 
-    def kinks(self, agent: int, start: FloatArray, stop: FloatArray, types: Sequence[NDArray[Any]]) -> FloatArray:
-        """Where another agent meets one of its bounds along the path, as fractions of it, shape (batch, 2 agents)."""
+    def kinks(
+        self, agent: int, start: Float64[FloatArray, "batch"], stop: Float64[FloatArray, "batch"], types: Types
+    ) -> Float64[FloatArray, "batch kinks"]:
+        """Where another agent meets one of its bounds along the path, as fractions of it: two an agent."""
         lam = self._types(types)
         if not self.bounded:
             return np.zeros((len(lam), 0))
@@ -128,7 +130,7 @@ class QuadraticAggregate:
         fractions = (where - start[:, None]) / span[:, None]
         return np.where(np.isfinite(breaks), np.clip(fractions, 0.0, 1.0), 0.0)
 
-    def loss_bound(self, actions: FloatArray, types: Sequence[NDArray[Any]]) -> FloatArray:
+    def loss_bound(self, actions: Float64[FloatArray, "batch agents"], types: Types) -> Float64[FloatArray, "batch"]:
         """Strong convexity: L* >= L(x) + sum_i min_d (g_i d + lambda_i d²), d the moves of agent i that its bounds allow."""
         lam = self._types(types)
         here = self.system_loss(actions) + (lam * (actions**2 - self._opt_out**2)).sum(axis=1)
@@ -136,7 +138,7 @@ class QuadraticAggregate:
         move = np.clip(-slope / (2.0 * lam), self.low - actions, self.high - actions)
         return np.asarray(here + (slope * move + lam * move**2).sum(axis=1), dtype=np.float64)
 
-    def _types(self, types: Sequence[NDArray[Any]]) -> FloatArray:
+    def _types(self, types: Types) -> Float64[FloatArray, "batch agents"]:
         lam = np.stack([np.asarray(t, dtype=np.float64) for t in types], axis=1)
         if lam.shape[1] != len(self._agents):
             raise InputError(f"QuadraticAggregate: expected types of {len(self._agents)} agents, got {lam.shape[1]}")
@@ -144,7 +146,14 @@ class QuadraticAggregate:
             raise InputError(f"QuadraticAggregate: expected cost parameters lambda > 0, got {lam.min():.6g}; keep the type spaces above 0")
         return lam
 
-    def _meet(self, lam: FloatArray, target: FloatArray, low: FloatArray, high: FloatArray, skip: int | None) -> FloatArray:
+    def _meet(
+        self,
+        lam: Float64[FloatArray, "batch agents"],
+        target: Float64[FloatArray, "batch"],
+        low: Float64[FloatArray, "agents"],
+        high: Float64[FloatArray, "agents"],
+        skip: int | None,
+    ) -> Float64[FloatArray, "batch agents"]:
         a = self.coefficients.copy()
         if skip is not None:
             a[skip] = 0.0

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
-from numpy.typing import NDArray
+from jaxtyping import Float64
 
 from hurwicz._foundation import FloatArray
-from hurwicz.prices.payments.problems import AllocationProblem
+from hurwicz.prices.payments.problems import AllocationProblem, Types
 from hurwicz.settings import Claim
 
-Types = Sequence[NDArray[Any]]
-Plan = Callable[[Types], FloatArray]
-Transfers = Callable[[Types, FloatArray], FloatArray]
+Plan = Callable[[Types], Float64[FloatArray, "batch agents *action"]]
+Transfers = Callable[[Types, Float64[FloatArray, "batch agents *action"]], Float64[FloatArray, "batch agents"]]
 
 
 @dataclass(frozen=True)
@@ -22,8 +21,8 @@ class BoundRule:
     """A rule made ready for one problem.
 
     Attributes:
-        plan: reported types → actions (batch, agents[, k]).
-        transfers: reported types, actions → what each agent receives (batch, agents).
+        plan: reported types → actions.
+        transfers: reported types, actions → what each agent receives.
         accuracy: error of the transfers in money, where quadrature or a solver leaves one.
     """
 
