@@ -13,7 +13,11 @@ from hurwicz._foundation import InputError
 from hurwicz.settings import DirectMechanism
 
 # One module a family, imported when its mechanisms are asked for; each holds its ENTRIES.
-_FAMILIES: tuple[str, ...] = ()
+_FAMILIES: tuple[str, ...] = (
+    "cost_sharing",
+    "public_good",
+    "social_choice",
+)
 
 
 @dataclass(frozen=True)
