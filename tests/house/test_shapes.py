@@ -21,17 +21,20 @@ ROOT = Path(__file__).resolve().parents[2]
 ROOMS = (
     "src/hurwicz/_foundation",
     "src/hurwicz/formats",
+    "src/hurwicz/prices/beliefs.py",
+    "src/hurwicz/prices/direct.py",
+    "src/hurwicz/prices/dispatch",
     "src/hurwicz/prices/payments",
+    "src/hurwicz/prices/populations",
     "src/hurwicz/typespaces/priors.py",
     "src/hurwicz/typespaces/spaces.py",
     "src/hurwicz/valuations",
 )
 # Signatures that may say an array without a shape: "file: function or class.field", and why.
 ALLOWED = {
-    "src/hurwicz/_foundation/arrays.py: FloatArray": "the inner type",
     "src/hurwicz/_foundation/arrays.py: float64_array": "any shape; `hurwicz --help` loads it and must not load jaxtyping",
 }
-ARRAYS = {"FloatArray", "NDArray", "ndarray", "ArrayLike"}
+ARRAYS = {"Array", "BoolArray", "FloatArray", "IntArray", "NDArray", "ndarray"}
 SHAPED = {"Float", "Float32", "Float64", "Int", "Int32", "Int64", "Integer", "UInt8", "UInt32", "UInt64", "Bool", "Real", "Num", "Shaped"}
 
 
@@ -52,9 +55,9 @@ def _bare(annotation: ast.expr) -> bool:
         if name == "Literal":
             return False
     if isinstance(annotation, ast.Name):
-        return annotation.id in ARRAYS - {"ArrayLike"}
+        return annotation.id in ARRAYS
     if isinstance(annotation, ast.Attribute):
-        return annotation.attr in ARRAYS - {"ArrayLike"}
+        return annotation.attr in ARRAYS
     return any(_bare(child) for child in ast.iter_child_nodes(annotation) if isinstance(child, ast.expr))
 
 
@@ -73,7 +76,8 @@ def _signatures(body: list[ast.stmt], prefix: str = "") -> Iterator[tuple[str, a
         elif isinstance(node, ast.AnnAssign) and prefix and isinstance(node.target, ast.Name):
             yield prefix + node.target.id, node.annotation
         elif isinstance(node, ast.Assign) and not prefix and isinstance(node.value, ast.Subscript | ast.BinOp):
-            yield ast.unparse(node.targets[0]), node.value  # the name of a type
+            if ast.unparse(node.targets[0]) not in ARRAYS:  # else the name of an inner type
+                yield ast.unparse(node.targets[0]), node.value
         elif isinstance(node, ast.If | ast.Try):
             yield from _signatures(node.body, prefix)
 

@@ -81,6 +81,6 @@ def test_bad_input() -> None:
         ShardedPopulation(agents).spread(np.ones(4))
     crowd = ShardedPopulation(GeneratedPopulation(5, UniformTypes((1.0, 2.0), (1.0, 2.0))))
     with pytest.raises(InputError, match="ArrayPopulation"):
-        crowd.gradient_step(None, 1.0, 0.1)
+        crowd.gradient_step(np.zeros((1, 5)), 1.0, 0.1)
     with pytest.raises(InputError, match="got ShardedPopulation"):
         ShardedPopulation(crowd)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float64, Shaped
 from numpy.typing import NDArray
 
 from hurwicz._foundation import FloatArray, InputError
@@ -108,7 +109,9 @@ def identify(
     return Identified(space.low, space.high)
 
 
-def update(prior: Prior, likelihood: Callable[[NDArray[Any]], FloatArray], *, points: int = 129) -> FinitePrior:
+def update(
+    prior: Prior, likelihood: Callable[[Shaped[NDArray[Any], "points *type"]], Float64[FloatArray, "points"]], *, points: int = 129
+) -> FinitePrior:
     """Bayes' rule: the prior reweighted by the likelihood of what was seen (a continuum on a quadrature's points).
 
     Args:
@@ -145,8 +148,8 @@ class LearningRound:
     """
 
     beliefs: dict[str, float]
-    plan: FloatArray
-    answers: FloatArray
+    plan: Float64[FloatArray, "agents"]
+    answers: Float64[FloatArray, "agents"]
     loss: float
     excess: float
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float64, Shaped
 from numpy.typing import NDArray
 
 from hurwicz._foundation import FloatArray, InputError, NotConvergedError, Solution, Status
@@ -92,7 +93,7 @@ class PriceMechanism:
         actions = np.stack([np.asarray(outcome.allocation[name]) for name in self.agents])[None]
         return float(self.problem.system_loss(self.problem.opt_out[None])[0] - self.problem.system_loss(actions)[0])
 
-    def outcomes(self, reports: Mapping[str, NDArray[Any]]) -> Outcomes:
+    def outcomes(self, reports: Mapping[str, Shaped[NDArray[Any], "batch ..."]]) -> Outcomes:
         """Actions and payments for a batch of profiles."""
         types = [np.asarray(reports[name]) for name in self.agents]
         actions = self._bound.plan(types)
@@ -102,32 +103,32 @@ class PriceMechanism:
             payments={name: -paid[:, i] for i, name in enumerate(self.agents)},
         )
 
-    def values(self, agent: str, outcomes: Outcomes, true_types: NDArray[Any]) -> FloatArray:
+    def values(self, agent: str, outcomes: Outcomes, true_types: Shaped[NDArray[Any], "batch *type"]) -> Float64[FloatArray, "batch"]:
         """-C_i for every outcome of a batch."""
         return -self.problem.cost(self.agents.index(agent), np.asarray(outcomes.allocation[agent]), true_types)
 
-    def welfares(self, outcomes: Outcomes, true_types: Mapping[str, NDArray[Any]]) -> FloatArray:
+    def welfares(self, outcomes: Outcomes, true_types: Mapping[str, Shaped[NDArray[Any], "batch ..."]]) -> Float64[FloatArray, "batch"]:
         """-L for every outcome of a batch."""
         return -total_loss(self.problem, self._actions(outcomes), [true_types[name] for name in self.agents])
 
-    def planner_values(self, outcomes: Outcomes) -> FloatArray:
+    def planner_values(self, outcomes: Outcomes) -> Float64[FloatArray, "batch"]:
         """S(o) - S(x) for every outcome of a batch."""
         away = self.problem.system_loss(self.problem.opt_out[None])[0]
         return np.asarray(away - self.problem.system_loss(self._actions(outcomes)), dtype=np.float64)
 
-    def welfare_bounds(self, true_types: Mapping[str, NDArray[Any]]) -> FloatArray:
+    def welfare_bounds(self, true_types: Mapping[str, Shaped[NDArray[Any], "batch ..."]]) -> Float64[FloatArray, "batch"]:
         """A certified upper bound on welfare at each profile of types; infinite where convexity does not give one."""
         types = [true_types[name] for name in self.agents]
         return -self.problem.loss_bound(self.problem.solve(types), types)
 
-    def efficient_outcomes(self, true_types: Mapping[str, NDArray[Any]]) -> Outcomes:
+    def efficient_outcomes(self, true_types: Mapping[str, Shaped[NDArray[Any], "batch ..."]]) -> Outcomes:
         """The optimum for each profile of types, unpaid: what the rule's own outcome is compared with."""
         types = [np.asarray(true_types[name]) for name in self.agents]
         actions = self.problem.solve(types)
         nothing = np.zeros(len(actions))
         return Outcomes({name: actions[:, i] for i, name in enumerate(self.agents)}, dict.fromkeys(self.agents, nothing))
 
-    def _actions(self, outcomes: Outcomes) -> FloatArray:
+    def _actions(self, outcomes: Outcomes) -> Float64[FloatArray, "batch agents *action"]:
         return np.stack([np.asarray(outcomes.allocation[name]) for name in self.agents], axis=1)
 
 
@@ -164,7 +165,7 @@ def best_report(
     if candidates.ndim != 1:
         raise InputError(f"best_report: expected scalar types of {agent!r}, got vectors of {candidates.shape[1:]}")
 
-    def payoff(batch: NDArray[Any]) -> FloatArray:
+    def payoff(batch: Float64[FloatArray, "types"]) -> Float64[FloatArray, "types"]:
         profile = {name: batch if name == agent else np.full(len(batch), reports[name], dtype=np.float64) for name in mechanism.agents}
         outcomes = mechanism.outcomes(profile)
         true = np.full(len(batch), true_type, dtype=np.float64)
@@ -236,7 +237,11 @@ def reports_equilibrium(
 
 
 def action_game_gain(
-    problem: AllocationProblem, types: Mapping[str, Any], actions: FloatArray, agent: int, deviation: FloatArray
+    problem: AllocationProblem,
+    types: Mapping[str, Any],
+    actions: Float64[FloatArray, "agents *action"],
+    agent: int,
+    deviation: Float64[FloatArray, "*action"],
 ) -> tuple[float, float]:
     """Gain of one agent's change of action under own-path payments, others held, and the fall of L: the same number.
 
@@ -245,7 +250,7 @@ def action_game_gain(
     Args:
         problem: the allocation problem.
         types: agent name → true type.
-        actions: x, shape (agents[, k]).
+        actions: x.
         agent: i.
         deviation: x_i'.
 
@@ -264,11 +269,11 @@ def action_game_gain(
     away[agent] = problem.opt_out[agent]
     moved[agent] = deviation
 
-    def utility(x: FloatArray) -> float:
+    def utility(x: Float64[FloatArray, "agents *action"]) -> float:
         paid = problem.system_loss(away[None])[0] - problem.system_loss(x[None])[0]
         return float(paid - problem.cost(agent, x[None, agent], theta[agent])[0])
 
-    def loss(x: FloatArray) -> float:
+    def loss(x: Float64[FloatArray, "agents *action"]) -> float:
         return float(problem.system_loss(x[None])[0] + total_cost(problem, x[None], theta)[0])
 
     return utility(moved) - utility(actions), loss(actions) - loss(moved)

@@ -9,6 +9,7 @@ import math
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float64
 from scipy import sparse
 
 from hurwicz._foundation import FloatArray, InfeasibleError, SolverError
@@ -41,7 +42,7 @@ def interior_optimum(
     need: list[float],
     lines: list[tuple[int, int, float, float, float, float, float]],
     base: float,
-) -> tuple[FloatArray, FloatArray]:
+) -> tuple[Float64[FloatArray, "units"], Float64[FloatArray, "buses"]]:
     """Outputs in MW and prices in $/MWh.
 
     Args:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+from jaxtyping import Float64
 
-from hurwicz._foundation import InputError
+from hurwicz._foundation import FloatArray, InputError
 from hurwicz.formats import MatpowerCase
 from hurwicz.prices.dispatch.costs import Cost, unit_costs
 from hurwicz.prices.dispatch.network import DcNetwork
-from hurwicz.prices.offer import Array, Offer
+from hurwicz.prices.offer import Offer
 
 
 class Generator:
@@ -23,7 +24,7 @@ class Generator:
         self.shape: tuple[int, ...] = ()
         self._low, self._high, self._cost = low, high, cost
 
-    def respond(self, offer: Offer, inputs: Mapping[str, Array]) -> Array:
+    def respond(self, offer: Offer, inputs: Mapping[str, Float64[FloatArray, "..."]]) -> Float64[FloatArray, ""]:
         """Output in MW. ``inputs`` is not used: a generator has no upstream nodes.
 
         Raises:

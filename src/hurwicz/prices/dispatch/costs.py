@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import numpy as np
+from jaxtyping import Int64
 
-from hurwicz._foundation import FloatArray, FormatError
+from hurwicz._foundation import FormatError
 from hurwicz.formats import MatpowerCase
+from hurwicz.prices.dispatch.network import IntArray
 
 
 @runtime_checkable
@@ -158,7 +160,7 @@ class PiecewiseLinear:
         return PiecewiseLinear(self.mw, tuple(fixed + theta * (c - fixed) for c in self.cost))
 
 
-def unit_costs(case: MatpowerCase, rows: FloatArray | np.ndarray[tuple[int], np.dtype[np.int64]]) -> list[Cost]:
+def unit_costs(case: MatpowerCase, rows: Int64[IntArray, "units"]) -> list[Cost]:
     """Private costs of the units on the given rows of the gen table.
 
     Raises:

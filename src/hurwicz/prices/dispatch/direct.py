@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float64, Shaped
 from numpy.typing import NDArray
 
 from hurwicz._foundation import FloatArray, InfeasibleError, InputError
@@ -82,7 +83,7 @@ class DispatchModel:
         self._externality: dict[tuple[int, float], float] = {}
         self._error: dict[tuple[int, float], float] = {}
         self._least_loss: dict[tuple[int, bytes], float] = {}
-        self._draws: FloatArray | None = None
+        self._draws: Float64[FloatArray, "samples players"] | None = None
         self._deadline = math.inf
 
     def hurry(self, seconds: float | None) -> None:
@@ -93,7 +94,7 @@ class DispatchModel:
         if time.perf_counter() > self._deadline:
             raise TimeoutError("the time that DispatchModel.hurry gave has passed")
 
-    def solve(self, theta: FloatArray, without: int = -1) -> ProgramSolution:
+    def solve(self, theta: Float64[FloatArray, "units"], without: int = -1) -> ProgramSolution:
         """The optimum for all units' multipliers, kept; the one left out does not matter to the key."""
         key_theta = theta
         if without >= 0:
@@ -108,7 +109,7 @@ class DispatchModel:
             found = self._solved[key] = self.costs.solve(key_theta, without if without >= 0 else None)
         return found
 
-    def lost(self, output: FloatArray) -> float:
+    def lost(self, output: Float64[FloatArray, "units"]) -> float:
         """MW of load not served (or spilled), from the outputs alone."""
         net = self.network
         parts = int(net.island.max()) + 1
@@ -138,7 +139,7 @@ class DispatchModel:
         size = self.marginal_prior.space.size
         return size is None or float(size) ** (len(self.players) - 1) > _EXACT
 
-    def _profiles(self, unit: int) -> tuple[FloatArray, FloatArray]:
+    def _profiles(self, unit: int) -> tuple[Float64[FloatArray, "profiles players"], Float64[FloatArray, "profiles"]]:
         """Types of all players (``unit``'s unused) and weights: every profile where they are few, else the same draws for everyone."""
         if not self._sampled():
             names = [str(k) for k in self.players]
@@ -167,7 +168,7 @@ class DispatchModel:
         """Largest standard error of an expected externality so far, $/h."""
         return max(self._error.values(), default=0.0)
 
-    def least_loss(self, unit: int, output: FloatArray) -> float:
+    def least_loss(self, unit: int, output: Float64[FloatArray, "units"]) -> float:
         """MW lost, at least, if ``unit`` went off and all others stayed at ``output``."""
         base = output.copy()
         base[unit] = 0.0
@@ -181,14 +182,14 @@ class DispatchModel:
         return self._least_loss[key]
 
 
-class _Lazy(Mapping[str, NDArray[np.float64]]):
+class _Lazy(Mapping[str, FloatArray]):
     """Payments by agent, computed when they are looked at: an audit of one agent needs only its own."""
 
-    def __init__(self, names: Sequence[str], compute: Callable[[str], NDArray[np.float64]]) -> None:
+    def __init__(self, names: Sequence[str], compute: Callable[[str], Float64[FloatArray, "batch"]]) -> None:
         self._names, self._compute = names, compute
-        self._done: dict[str, NDArray[np.float64]] = {}
+        self._done: dict[str, FloatArray] = {}
 
-    def __getitem__(self, name: str) -> NDArray[np.float64]:
+    def __getitem__(self, name: str) -> Float64[FloatArray, "batch"]:
         if name not in self._done:
             if name not in self._names:
                 raise KeyError(name)
@@ -260,14 +261,14 @@ class DispatchMechanism:
         """
         return self._numeric
 
-    def _theta(self, reports: Mapping[str, NDArray[Any]]) -> FloatArray:
+    def _theta(self, reports: Mapping[str, Shaped[NDArray[Any], "batch ..."]]) -> Float64[FloatArray, "batch units"]:
         batch = len(np.atleast_1d(reports[self._names[0]]))
         theta = np.ones((batch, len(self.model.network.units)))
         for name, unit in self._unit.items():
             theta[:, unit] = np.asarray(reports[name], dtype=np.float64).reshape(-1)
         return theta
 
-    def outcomes(self, reports: Mapping[str, NDArray[Any]]) -> Outcomes:
+    def outcomes(self, reports: Mapping[str, Shaped[NDArray[Any], "batch ..."]]) -> Outcomes:
         """Dispatch for a batch of profiles; payments are computed for the agents that are looked at."""
         theta = self._theta(reports)
         solutions = [self.model.solve(row) for row in theta]
@@ -278,7 +279,9 @@ class DispatchMechanism:
         """Dispatch and payments for one profile."""
         return self.outcomes({name: np.array([reports[name]], dtype=np.float64) for name in self._names}).one(0)
 
-    def _transfers(self, unit: int, theta: FloatArray, solutions: list[ProgramSolution]) -> FloatArray:
+    def _transfers(
+        self, unit: int, theta: Float64[FloatArray, "batch units"], solutions: list[ProgramSolution]
+    ) -> Float64[FloatArray, "batch"]:
         """What ``unit`` receives at every profile, $/h."""
         model = self.model
         if self.rule == "linear":
@@ -298,7 +301,7 @@ class DispatchMechanism:
             return 0.0
         return model.lost_value * model.least_loss(unit, solution.output) - model.costs.lost(solution)
 
-    def _clarke(self, unit: int, theta: FloatArray, solution: ProgramSolution) -> float:
+    def _clarke(self, unit: int, theta: Float64[FloatArray, "units"], solution: ProgramSolution) -> float:
         model = self.model
         try:
             other = model.solve(theta, unit)
@@ -309,7 +312,7 @@ class DispatchMechanism:
         away = theta * (model.costs.of(other.output) - model.costs.of(solution.output))
         return float(away.sum() - away[unit]) + model.costs.lost(other) - model.costs.lost(solution)
 
-    def values(self, agent: str, outcomes: Outcomes, true_types: NDArray[Any]) -> FloatArray:
+    def values(self, agent: str, outcomes: Outcomes, true_types: Shaped[NDArray[Any], "batch"]) -> Float64[FloatArray, "batch"]:
         """-C_i(x_i; theta_i), fixed cost included, at every outcome of a batch."""
         unit = self._unit[agent]
         output = np.zeros(len(self.model.network.units)) + self.model.network.pmin
@@ -324,7 +327,7 @@ class DispatchMechanism:
         """-C_i(x_i; theta_i) for one outcome."""
         return float(self.values(agent, _batch_of_one(outcome), np.array([true_type], dtype=np.float64))[0])
 
-    def welfares(self, outcomes: Outcomes, true_types: Mapping[str, NDArray[Any]]) -> FloatArray:
+    def welfares(self, outcomes: Outcomes, true_types: Mapping[str, Shaped[NDArray[Any], "batch"]]) -> Float64[FloatArray, "batch"]:
         """Minus all costs and lost load, at every outcome of a batch."""
         total = np.zeros(len(outcomes.allocation[self._names[0]]))
         for name in self._names:
@@ -336,13 +339,13 @@ class DispatchMechanism:
         """Minus all costs and lost load for one outcome."""
         return float(self.welfares(_batch_of_one(outcome), {name: np.array([true_types[name]]) for name in self._names})[0])
 
-    def _lost(self, outcomes: Outcomes) -> FloatArray:
+    def _lost(self, outcomes: Outcomes) -> Float64[FloatArray, "batch"]:
         output = np.tile(self.model.network.pmin, (len(outcomes.allocation[self._names[0]]), 1))
         for name, unit in self._unit.items():
             output[:, unit] = outcomes.allocation[name]
         return np.array([self.model.lost(row) for row in output])
 
-    def planner_values(self, outcomes: Outcomes) -> FloatArray:
+    def planner_values(self, outcomes: Outcomes) -> Float64[FloatArray, "batch"]:
         """S(o) - S(x): demand that is served, at the value of lost load, $/h."""
         net = self.model.network
         demand = float(np.maximum(net.demand, 0.0).sum()) * net.base_mva

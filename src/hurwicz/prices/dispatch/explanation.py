@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float64
 
 from hurwicz._foundation import FloatArray, InputError
 from hurwicz.prices.dispatch.network import DcNetwork
@@ -31,7 +32,7 @@ def _significant(solution: ProgramSolution) -> list[int]:
     return [int(pair) for pair in np.flatnonzero(np.abs(solution.pair_flow_price) > _BINDS * max(top, 1e-300))]
 
 
-def binding_lines(net: DcNetwork, solution: ProgramSolution, flows: FloatArray) -> list[dict[str, Any]]:
+def binding_lines(net: DcNetwork, solution: ProgramSolution, flows: Float64[FloatArray, "lines"]) -> list[dict[str, Any]]:
     """One row a limit that has a price: line, what binds, flow and rating in MW, and the shadow price in $/MWh per MW, largest first."""
     program = NetworkProgram(net)
     rows = []

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, cast, get_args
 
 import numpy as np
+from jaxtyping import Float64, Int64
 from numpy.typing import NDArray
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
@@ -53,42 +54,42 @@ class DcNetwork:
 
     form: NetworkForm
     base_mva: float
-    buses: IntArray
-    demand: FloatArray
-    load: FloatArray
-    shift_injection: FloatArray
-    line_rows: IntArray
-    line_from: IntArray
-    line_to: IntArray
-    susceptance: FloatArray
-    shift: FloatArray
-    rate: FloatArray
-    angle_low: FloatArray
-    angle_high: FloatArray
-    pair_of: IntArray
-    pair_sign: FloatArray
-    pair_from: IntArray
-    pair_to: IntArray
-    pair_low: FloatArray
-    pair_high: FloatArray
-    pair_low_line: IntArray
-    pair_high_line: IntArray
-    island: IntArray
-    reference: IntArray
-    unit_rows: IntArray
-    unit_bus: IntArray
-    pmin: FloatArray
-    pmax: FloatArray
+    buses: Int64[IntArray, "buses"]
+    demand: Float64[FloatArray, "buses"]
+    load: Float64[FloatArray, "buses"]
+    shift_injection: Float64[FloatArray, "buses"]
+    line_rows: Int64[IntArray, "lines"]
+    line_from: Int64[IntArray, "lines"]
+    line_to: Int64[IntArray, "lines"]
+    susceptance: Float64[FloatArray, "lines"]
+    shift: Float64[FloatArray, "lines"]
+    rate: Float64[FloatArray, "lines"]
+    angle_low: Float64[FloatArray, "lines"]
+    angle_high: Float64[FloatArray, "lines"]
+    pair_of: Int64[IntArray, "lines"]
+    pair_sign: Float64[FloatArray, "lines"]
+    pair_from: Int64[IntArray, "pairs"]
+    pair_to: Int64[IntArray, "pairs"]
+    pair_low: Float64[FloatArray, "pairs"]
+    pair_high: Float64[FloatArray, "pairs"]
+    pair_low_line: Int64[IntArray, "pairs"]
+    pair_high_line: Int64[IntArray, "pairs"]
+    island: Int64[IntArray, "buses"]
+    reference: Int64[IntArray, "islands"]
+    unit_rows: Int64[IntArray, "units"]
+    unit_bus: Int64[IntArray, "units"]
+    pmin: Float64[FloatArray, "units"]
+    pmax: Float64[FloatArray, "units"]
     units: tuple[str, ...]
     notes: tuple[str, ...] = ()
 
     @property
-    def withdrawal(self) -> FloatArray:
+    def withdrawal(self) -> Float64[FloatArray, "buses"]:
         """What each bus takes out of the network before any generation, p.u."""
         return self.demand + self.shift_injection
 
     @property
-    def trading(self) -> IntArray:
+    def trading(self) -> Int64[IntArray, "trading"]:
         """Units with something to decide or to deliver: all but those held at 0 MW."""
         return np.flatnonzero((self.pmin < self.pmax) | (self.pmin != 0)).astype(np.int64)
 
@@ -98,7 +99,7 @@ class DcNetwork:
         rows, columns = np.concatenate([f, t, f, t]), np.concatenate([f, t, t, f])
         return sparse.csc_matrix((np.concatenate([b, b, -b, -b]), (rows, columns)), shape=(n, n))
 
-    def flows(self, theta: FloatArray) -> FloatArray:
+    def flows(self, theta: Float64[FloatArray, "buses"]) -> Float64[FloatArray, "lines"]:
         """Flow on each line, p.u., positive from its from-bus to its to-bus."""
         return self.susceptance * (theta[self.line_from] - theta[self.line_to] - self.shift)
 
@@ -108,7 +109,7 @@ class DcNetwork:
         return f"line {self.line_rows[line] + 1}: {ends}"
 
 
-def unit_names(case: MatpowerCase, rows: Sequence[int] | IntArray) -> tuple[str, ...]:
+def unit_names(case: MatpowerCase, rows: Sequence[int] | Int64[IntArray, "units"]) -> tuple[str, ...]:
     """Names of the units on the given rows of the gen table: the file's if it has distinct ones, else ``"gen 1 @ bus 10"`` (row from 1)."""
     names = case.gen_names
     if names and len(set(names)) == len(names) and all(names):
@@ -147,7 +148,7 @@ def dc_network(case: MatpowerCase, form: str = "powermodels") -> DcNetwork:
     numbers = case.bus.number[alive].astype(np.int64)
     order = np.argsort(numbers)
 
-    def index(column: FloatArray) -> IntArray:
+    def index(column: Float64[FloatArray, "rows"]) -> Int64[IntArray, "rows"]:
         """Position of each bus number; -1 for isolated ones."""
         at = np.minimum(np.searchsorted(numbers[order], column), len(order) - 1)
         found = order[at]
@@ -217,7 +218,9 @@ def dc_network(case: MatpowerCase, form: str = "powermodels") -> DcNetwork:
     return network
 
 
-def _check_reactance(case: MatpowerCase, rows: IntArray, r: FloatArray, x: FloatArray, form: str) -> tuple[str, ...]:
+def _check_reactance(
+    case: MatpowerCase, rows: Int64[IntArray, "lines"], r: Float64[FloatArray, "lines"], x: Float64[FloatArray, "lines"], form: str
+) -> tuple[str, ...]:
     bad = x == 0
     jumpers = bad & (r != 0) & (np.abs(r) <= _JUMPER) & (form == "powermodels")
     for row in rows[bad & ~jumpers]:
@@ -238,7 +241,9 @@ def _check_reactance(case: MatpowerCase, rows: IntArray, r: FloatArray, x: Float
     return (f"no reactance, so no flow in this form (susceptance x/(r²+x²) = 0): branches {', '.join(names)}",)
 
 
-def _angle_limits(low: FloatArray, high: FloatArray) -> tuple[FloatArray, FloatArray]:
+def _angle_limits(
+    low: Float64[FloatArray, "lines"], high: Float64[FloatArray, "lines"]
+) -> tuple[Float64[FloatArray, "lines"], Float64[FloatArray, "lines"]]:
     """Angle-difference limits in radians; where a file gives none (0 and 0, or 90 degrees and more) PowerModels' 60 degrees."""
     none = (low == 0) & (high == 0)
     a = np.where(none | (low <= -90), -_WIDEST_ANGLE, np.deg2rad(low))
@@ -247,8 +252,17 @@ def _angle_limits(low: FloatArray, high: FloatArray) -> tuple[FloatArray, FloatA
 
 
 def _pairs(
-    f: IntArray, t: IntArray, low: FloatArray, high: FloatArray
-) -> tuple[IntArray, FloatArray, IntArray, IntArray, FloatArray, FloatArray, IntArray, IntArray]:
+    f: Int64[IntArray, "lines"], t: Int64[IntArray, "lines"], low: Float64[FloatArray, "lines"], high: Float64[FloatArray, "lines"]
+) -> tuple[
+    Int64[IntArray, "lines"],
+    Float64[FloatArray, "lines"],
+    Int64[IntArray, "pairs"],
+    Int64[IntArray, "pairs"],
+    Float64[FloatArray, "pairs"],
+    Float64[FloatArray, "pairs"],
+    Int64[IntArray, "pairs"],
+    Int64[IntArray, "pairs"],
+]:
     """Lines between the same two buses as one pair, with the tightest limits and the lines that set them."""
     small, large = np.minimum(f, t), np.maximum(f, t)
     sign = np.where(f < t, 1.0, -1.0)
@@ -271,7 +285,9 @@ def _pairs(
     return of.astype(np.int64), sign, ends[:, 0], ends[:, 1], pair_low, pair_high, low_line, high_line
 
 
-def _finite_limits(case: MatpowerCase, rows: IntArray, total: float) -> tuple[FloatArray, FloatArray]:
+def _finite_limits(
+    case: MatpowerCase, rows: Int64[IntArray, "units"], total: float
+) -> tuple[Float64[FloatArray, "units"], Float64[FloatArray, "units"]]:
     """Pmin and Pmax of the units; an infinite one is replaced by the bound that the balance implies."""
     pmin, pmax = case.gen.pmin[rows].copy(), case.gen.pmax[rows].copy()
     if (endless := np.flatnonzero(pmin <= -UNBOUNDED)).size:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 
 import numpy as np
+from jaxtyping import Float64
 
 from hurwicz._foundation import FloatArray, InfeasibleError, InputError, NotConvergedError
 from hurwicz.prices.dispatch.planner import Knowledge, excess
@@ -118,7 +119,7 @@ class Payer:
                 "and Clarke payments, which count lost load, are too low there; raise it"
             )
 
-    def transfers(self, rule: str) -> FloatArray:
+    def transfers(self, rule: str) -> Float64[FloatArray, "units"]:
         """$/h that each unit receives under ``rule``.
 
         Raises:
@@ -134,7 +135,7 @@ class Payer:
             return self.expected_externality()
         raise InputError(f"payments: expected a rule among {', '.join(RULES)}, got {rule!r}")
 
-    def linear(self) -> FloatArray:
+    def linear(self) -> Float64[FloatArray, "units"]:
         """p_i (x_i - o_i): the price at its bus times its output (nothing at a bus where nothing can move, which has no price)."""
         price = np.nan_to_num(self.solution.price[self.network.unit_bus], nan=0.0)
         return price * self.solution.output
@@ -143,7 +144,7 @@ class Payer:
         if self.progress is not None:
             self.progress(text)
 
-    def own_path(self) -> FloatArray:
+    def own_path(self) -> Float64[FloatArray, "units"]:
         """S(o_i, x_-i) - S(x): lost load, at its value, if the unit went off and no other moved."""
         net = self.network
         if self.lost_value is None:
@@ -166,7 +167,7 @@ class Payer:
         solution = self.resolver.program.solve(supply, lost_value=self.lost_value, lost_limit=lost, spill_limit=spill)
         return float(solution.lost.sum() + solution.spilled.sum())
 
-    def clarke(self) -> FloatArray:
+    def clarke(self) -> Float64[FloatArray, "units"]:
         """What the others and lost load cost without i, less what the others cost with it: the integral of the price along i's path.
 
         Every coordination without a unit starts from the learned curves and goes by prices: one more round where the answers agree with
@@ -233,7 +234,7 @@ class Payer:
         self.extra_rounds += 1
         return excess(known, offers, known.ask(offers))
 
-    def expected_externality(self) -> FloatArray:
+    def expected_externality(self) -> Float64[FloatArray, "units"]:
         """AGV: xi_i - (the others' mean xi), where xi_i = E over theta_-i of minus the others' cost at the optimum for (theta_i, theta_-i).
 
         Source: C. d'Aspremont and L.-A. Gérard-Varet, "Incentives and incomplete information", Journal of Public Economics 11(1), 1979.
@@ -259,7 +260,7 @@ class Payer:
         return out
 
 
-def balanced(xi: FloatArray) -> FloatArray:
+def balanced(xi: Float64[FloatArray, "players"]) -> Float64[FloatArray, "players"]:
     """xi_i - mean of the others' xi: sums to zero.
 
     Raises:

@@ -13,12 +13,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from jaxtyping import Float64
 
 from hurwicz._foundation import AgentError, FloatArray, InfeasibleError, InputError
 from hurwicz.prices.dispatch.curves import LearnedCurve
 from hurwicz.prices.dispatch.network import DcNetwork, IntArray
 from hurwicz.prices.dispatch.program import NetworkProgram, ProgramSolution, supply_of, why_infeasible
-from hurwicz.prices.offer import Array, Offer, Respondent, Transcript
+from hurwicz.prices.offer import Offer, Respondent, Transcript
 
 _STEEP = 1e5  # $/MWh over an agent's whole range: weight of the very first offers, when the size of the prices is not known
 _PROBE = 1e3  # times the price scale: the same once it is
@@ -42,9 +43,9 @@ class Knowledge:
         width = self.network.pmax - self.network.pmin
         self.free: IntArray = np.flatnonzero(width > 1e-9 * np.maximum(1.0, np.abs(self.network.pmax))).astype(np.int64)
 
-    def ask(self, offers: dict[int, Offer]) -> FloatArray:
+    def ask(self, offers: dict[int, Offer]) -> Float64[FloatArray, "asked"]:
         """One round: put the offers, take the answers, learn from them. Answers in the order of ``offers``."""
-        heard: dict[str, tuple[Offer, Array]] = {}
+        heard: dict[str, tuple[Offer, FloatArray]] = {}
         answers = np.empty(len(offers))
         net = self.network
         for k, (unit, offer) in enumerate(offers.items()):
@@ -60,7 +61,7 @@ class Knowledge:
         return answers
 
 
-def _checked(name: str, answer: Array, low: float, high: float) -> float:
+def _checked(name: str, answer: Float64[FloatArray, "..."], low: float, high: float) -> float:
     value = np.asarray(answer, dtype=np.float64)
     if value.shape != ():
         raise AgentError(f"expected one number (MW), got an array of shape {value.shape}", agent=name)
@@ -241,7 +242,7 @@ def iterate(
             pull = None
 
 
-def excess(known: Knowledge, offers: dict[int, Offer], answers: FloatArray) -> float:
+def excess(known: Knowledge, offers: dict[int, Offer], answers: Float64[FloatArray, "asked"]) -> float:
     """Bound on sum_i [C_i(a_i) - p_i a_i - min_z (C_i(z) - p_i z)] over money: what the agents would still gain at these prices.
 
     Convexity bounds what an agent at its answer could still gain from the marginal costs that it revealed on either side; an answer at

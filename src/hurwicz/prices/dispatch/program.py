@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from jaxtyping import Bool, Float64, Int64
 from numpy.typing import NDArray
 from scipy import sparse
 
@@ -20,14 +21,14 @@ Segment = tuple[float, float, float, float]
 class Supply:
     """Modelled marginal costs, flattened: piece k of unit ``unit[k]`` spans ``width[k]`` MW, from ``start[k]`` to ``end[k]`` $/MWh."""
 
-    base: FloatArray
-    unit: IntArray
-    width: FloatArray
-    start: FloatArray
-    end: FloatArray
+    base: Float64[FloatArray, "units"]
+    unit: Int64[IntArray, "pieces"]
+    width: Float64[FloatArray, "pieces"]
+    start: Float64[FloatArray, "pieces"]
+    end: Float64[FloatArray, "pieces"]
 
 
-def supply_of(low: FloatArray, curves: Sequence[Sequence[Segment]]) -> Supply:
+def supply_of(low: Float64[FloatArray, "units"], curves: Sequence[Sequence[Segment]]) -> Supply:
     """The curves of all units as one table; ``low`` is what each unit puts out at least, MW."""
     count = np.fromiter((len(pieces) for pieces in curves), dtype=np.int64, count=len(curves))
     flat = np.array([piece for pieces in curves for piece in pieces], dtype=np.float64).reshape(-1, 4)
@@ -47,12 +48,12 @@ class ProgramSolution:
         gap: primal minus dual objective of the program, $/h, relative to their size.
     """
 
-    output: FloatArray
-    price: FloatArray
-    pair_flow_price: FloatArray
-    theta: FloatArray
-    lost: FloatArray
-    spilled: FloatArray
+    output: Float64[FloatArray, "units"]
+    price: Float64[FloatArray, "buses"]
+    pair_flow_price: Float64[FloatArray, "pairs"]
+    theta: Float64[FloatArray, "buses"]
+    lost: Float64[FloatArray, "buses"]
+    spilled: Float64[FloatArray, "buses"]
     gap: float
 
 
@@ -87,9 +88,9 @@ class NetworkProgram:
         supply: Supply,
         *,
         lost_value: float | None = None,
-        lost_limit: FloatArray | None = None,
-        spill_limit: FloatArray | None = None,
-        pull: tuple[FloatArray, FloatArray] | None = None,
+        lost_limit: Float64[FloatArray, "buses"] | None = None,
+        spill_limit: Float64[FloatArray, "buses"] | None = None,
+        pull: tuple[Float64[FloatArray, "units"], Float64[FloatArray, "units"]] | None = None,
     ) -> ProgramSolution:
         """The optimum for these curves.
 
@@ -157,12 +158,12 @@ class NetworkProgram:
 
     def _unpack(
         self,
-        x: FloatArray,
-        z: FloatArray,
+        x: Float64[FloatArray, "columns"],
+        z: Float64[FloatArray, "rows"],
         supply: Supply,
-        slack_buses: IntArray,
-        slack_sign: FloatArray,
-        live: NDArray[np.bool_],
+        slack_buses: Int64[IntArray, "slacks"],
+        slack_sign: Float64[FloatArray, "slacks"],
+        live: Bool[NDArray[np.bool_], "buses"],
         movers: int,
         gap: float,
     ) -> ProgramSolution:
@@ -188,13 +189,15 @@ class NetworkProgram:
         return ProgramSolution(output, price, flow_price, theta, lost, spilled, gap)
 
 
-def money_scale(start: FloatArray, end: FloatArray) -> float:
+def money_scale(start: Float64[FloatArray, "pieces"], end: Float64[FloatArray, "pieces"]) -> float:
     """Size of the marginal costs in play, $/MWh: the unit of money that keeps the solver's numbers near 1."""
     size = np.maximum(np.abs(start), np.abs(end))
     return float(np.median(size[size > 0])) if np.any(size > 0) else 1.0
 
 
-def slack_limits(net: DcNetwork, put_in: FloatArray, taken_out: FloatArray) -> tuple[FloatArray, FloatArray]:
+def slack_limits(
+    net: DcNetwork, put_in: Float64[FloatArray, "units"], taken_out: Float64[FloatArray, "units"]
+) -> tuple[Float64[FloatArray, "buses"], Float64[FloatArray, "buses"]]:
     """MW at each bus that may go unserved and that may be thrown away.
 
     Args:
@@ -257,8 +260,8 @@ def _settings(extra: dict[str, float | int]) -> Any:
 
 
 def interior_point(
-    P: sparse.csc_matrix, q: FloatArray, A: sparse.csc_matrix, b: FloatArray, equalities: int
-) -> tuple[FloatArray, FloatArray, float]:
+    P: sparse.csc_matrix, q: Float64[FloatArray, "columns"], A: sparse.csc_matrix, b: Float64[FloatArray, "rows"], equalities: int
+) -> tuple[Float64[FloatArray, "columns"], Float64[FloatArray, "rows"], float]:
     """Clarabel on min x'Px/2 + q'x, Ax + s = b, s = 0 then s >= 0; the primal, the dual and the relative gap."""
     import clarabel
 

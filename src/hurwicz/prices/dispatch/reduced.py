@@ -7,6 +7,7 @@ needed.
 from __future__ import annotations
 
 import numpy as np
+from jaxtyping import Float64, Int64
 from scipy import sparse
 from scipy.sparse.linalg import splu
 
@@ -26,7 +27,7 @@ class ReducedProgram:
         active: pairs whose limits are thought to bind.
     """
 
-    def __init__(self, program: NetworkProgram, active: IntArray | None = None) -> None:
+    def __init__(self, program: NetworkProgram, active: Int64[IntArray, "active"] | None = None) -> None:
         self.program = program
         net = program.network
         self.network: DcNetwork = net
@@ -47,7 +48,7 @@ class ReducedProgram:
         self._kept = sparse.csc_matrix((0, 0))
         self._add([] if active is None else active.tolist())
 
-    def angles(self, injection: FloatArray) -> FloatArray:
+    def angles(self, injection: Float64[FloatArray, "buses"]) -> Float64[FloatArray, "buses"]:
         """Bus angles for net injections (p.u., generation less withdrawal)."""
         theta = np.zeros(len(self.network.buses))
         if self._lu is not None:
@@ -69,8 +70,8 @@ class ReducedProgram:
         rows[:, self.free] = self._lu.solve(ends[self.free]).T
         self._factors = np.vstack([self._factors, rows * self.program.beta[new][:, None]])
 
-    def shift_factors(self, pairs: list[int]) -> FloatArray:
-        """Flow on each pair per p.u. injected at each bus (withdrawn at its island's reference), shape (pairs, buses)."""
+    def shift_factors(self, pairs: list[int]) -> Float64[FloatArray, "pairs buses"]:
+        """Flow on each pair per p.u. injected at each bus (withdrawn at its island's reference)."""
         self._add(pairs)
         return self._factors[self._row[pairs]]
 
@@ -131,7 +132,7 @@ class ReducedProgram:
         return ProgramSolution(output, price, flow_price, theta, none, none, gap)
 
 
-def _columns(dense: FloatArray) -> sparse.csc_matrix:
+def _columns(dense: Float64[FloatArray, "rows columns"]) -> sparse.csc_matrix:
     """``dense`` above an identity above its negative, column by column."""
     rows, columns = dense.shape
     across = np.arange(columns)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float64
 
 from hurwicz._foundation import FloatArray, InfeasibleError, InputError, SolverError
 from hurwicz.formats import MatpowerCase
@@ -29,8 +30,8 @@ class ReferenceOptimum:
     """
 
     objective: float
-    output: FloatArray
-    price: FloatArray
+    output: Float64[FloatArray, "units"]
+    price: Float64[FloatArray, "buses"]
     seconds: float
 
 
@@ -112,7 +113,7 @@ class _Data:
                 tap = float(branch.ratio[line]) or 1.0
                 self.lines.append((f, t, 1 / (x * tap), math.radians(float(branch.shift[line])), rating, -math.inf, math.inf))
 
-    def cost(self, output: FloatArray) -> float:
+    def cost(self, output: Float64[FloatArray, "units"]) -> float:
         """$/h of these outputs."""
         return float(sum(_exact(unit[3], x) for unit, x in zip(self.units, output.tolist(), strict=True)))
 
@@ -179,7 +180,7 @@ class _Tangents:
         count, inf = len(self.units), self.highspy.kHighsInf
         self._add_rows([(value, inf, {count + k: 1.0, k: -slope}) for k, slope, value in tangents])
 
-    def solve(self) -> tuple[FloatArray, float]:
+    def solve(self) -> tuple[Float64[FloatArray, "units"], float]:
         """The point and the tangents' bound."""
         self.solver.run()
         status = self.solver.getModelStatus()
@@ -191,12 +192,12 @@ class _Tangents:
         values = np.array(self.solver.getSolution().col_value)
         return values[: len(self.units)], float(self.solver.getInfo().objective_function_value)
 
-    def cut(self, output: FloatArray) -> None:
+    def cut(self, output: Float64[FloatArray, "units"]) -> None:
         """Tangents where the optimum lies."""
         at = enumerate(zip(self.units, output.tolist(), strict=True))
         self._add_tangents([_tangent(k, unit[3][1], x) for k, (unit, x) in at if unit[3][0] != "chords" and _curved(unit[3][1])])
 
-    def prices(self) -> FloatArray:
+    def prices(self) -> Float64[FloatArray, "buses"]:
         """Duals of the balance at each bus."""
         return np.array(self.solver.getSolution().row_dual[: self.buses])
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+from jaxtyping import Bool, Float64
 from numpy.typing import NDArray
 
 from hurwicz._foundation import FloatArray, InfeasibleError, SolverError
@@ -25,7 +26,7 @@ class Resolver:
         active: which pairs of buses are thought to be at a limit.
     """
 
-    def __init__(self, net: DcNetwork, lost_value: float | None, active: NDArray[np.bool_] | None = None) -> None:
+    def __init__(self, net: DcNetwork, lost_value: float | None, active: Bool[NDArray[np.bool_], "pairs"] | None = None) -> None:
         self.network = net
         self.program = NetworkProgram(net)
         self.lost_value = lost_value
@@ -72,10 +73,10 @@ class VariableCosts:
     Args:
         resolver: solves the grid.
         curves: marginal cost of each unit as segments from Pmin to Pmax.
-        least: cost of each unit's way from 0 MW to Pmin, $/h, shape (units,).
+        least: cost of each unit's way from 0 MW to Pmin, $/h.
     """
 
-    def __init__(self, resolver: Resolver, curves: Sequence[Sequence[Segment]], least: FloatArray) -> None:
+    def __init__(self, resolver: Resolver, curves: Sequence[Sequence[Segment]], least: Float64[FloatArray, "units"]) -> None:
         self.network, self.resolver, self.least = resolver.network, resolver, least
         self.supply = supply_of(self.network.pmin, curves)
         count = len(curves)
@@ -84,8 +85,8 @@ class VariableCosts:
         self._from = before[:-1] - before[first][self.supply.unit]
         self._tilt = (self.supply.end - self.supply.start) / np.maximum(self.supply.width, 1e-300)
 
-    def solve(self, theta: FloatArray, without: int | None = None) -> ProgramSolution:
-        """The optimum for multipliers ``theta``, shape (units,); ``without`` leaves one unit out."""
+    def solve(self, theta: Float64[FloatArray, "units"], without: int | None = None) -> ProgramSolution:
+        """The optimum for multipliers ``theta``; ``without`` leaves one unit out."""
         supply = self.supply
         times = theta[supply.unit]
         start, end = supply.start * times, supply.end * times
@@ -96,7 +97,7 @@ class VariableCosts:
         base[without] = 0.0
         return self.resolver.solve(Supply(base, supply.unit[keep], supply.width[keep], start[keep], end[keep]))[0]
 
-    def of(self, output: FloatArray) -> FloatArray:
+    def of(self, output: Float64[FloatArray, "units"]) -> Float64[FloatArray, "units"]:
         """Cost of each unit's output at multiplier 1, $/h, from 0 MW on."""
         filled = np.clip((output - self.supply.base)[self.supply.unit] - self._from, 0.0, self.supply.width)
         pieces = filled * (self.supply.start + self._tilt * filled / 2)
@@ -106,7 +107,7 @@ class VariableCosts:
         """What lost load and spilled output cost, $/h."""
         return float((solution.lost.sum() + solution.spilled.sum()) * (self.resolver.lost_value or 0.0))
 
-    def others(self, theta: FloatArray, unit: int) -> float:
+    def others(self, theta: Float64[FloatArray, "units"], unit: int) -> float:
         """What all but ``unit``, and lost load, cost at the optimum for ``theta``."""
         solution = self.solve(theta)
         cost = theta * self.of(solution.output)

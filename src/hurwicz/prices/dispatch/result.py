@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float64
 from scipy.sparse.linalg import splu
 
 from hurwicz._foundation import FloatArray, InputError, Status
@@ -37,12 +38,12 @@ class Violation:
         return max(self.balance, self.limits, self.lines, self.angles)
 
 
-def check_dispatch(network: DcNetwork, output: FloatArray) -> tuple[Violation, FloatArray]:
+def check_dispatch(network: DcNetwork, output: Float64[FloatArray, "units"]) -> tuple[Violation, Float64[FloatArray, "lines"]]:
     """Flows that outputs cause, and what they violate, from the bus susceptance matrix and nothing that a solver said.
 
     Args:
         network: the grid.
-        output: MW of each unit, shape (units,).
+        output: MW of each unit.
 
     Returns:
         The violations, and the flow on each line in MW.

@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float, Float64, Shaped
 from numpy.typing import NDArray
 
 from hurwicz._foundation import FloatArray, InputError, NotFiniteError, ShapeError
@@ -51,7 +52,7 @@ class ArrayPopulation:
     clip(s_i z + b_i, lower_i, upper_i) with z = sign(p) |p|^(1/(kappa-1)).
 
     Args:
-        curvature: lambda_i > 0, shape (agents,), float32 or float64; the data keep their precision, sums are float64.
+        curvature: lambda_i > 0, one an agent, float32 or float64; the data keep their precision, sums are float64.
         linear: c_i, money per unit of action; scalar or (agents,); needs kappa = 2.
         lower: least actions, scalar or (agents,); -inf for none.
         upper: capacities, scalar or (agents,); inf for none.
@@ -171,8 +172,8 @@ class ArrayPopulation:
         steep = price_slope(z, self.exponent)
         return total, slope / steep if steep else math.copysign(math.inf, slope) if slope else 0.0
 
-    def actions(self, price: float, start: int = 0, stop: int | None = None) -> FloatArray:
-        """Best responses of agents start .. stop - 1, shape (stop - start,)."""
+    def actions(self, price: float, start: int = 0, stop: int | None = None) -> Float64[FloatArray, "members"]:
+        """Best responses of agents start .. stop - 1."""
         from hurwicz.prices.populations.response_kernels import responses
 
         first, last, _ = slice(start, stop).indices(self.size)
@@ -190,26 +191,26 @@ class ArrayPopulation:
         fields = (s, b, self.lower, self.upper, self.curvature, self.linear, self.exponent, self.size, z, BLOCK)
         return self.workers.sums(response_costs, fields, self.blocks)[0]
 
-    def action_totals(self, x: NDArray[Any]) -> tuple[float, float]:
-        """(sum_i a_i x_i, sum_i C_i(x_i)) of given actions, shape (agents,), summed in float64."""
+    def action_totals(self, x: Shaped[NDArray[Any], "agents"]) -> tuple[float, float]:
+        """(sum_i a_i x_i, sum_i C_i(x_i)) of given actions (float32 or float64), summed in float64."""
         from hurwicz.prices.populations.response_kernels import action_sums
 
         fields = (self._state(x), self.curvature, self.linear, self.weight, self.exponent, self.size, BLOCK)
         total, cost = self.workers.sums(action_sums, fields, self.blocks, 2)
         return total, cost
 
-    def _state(self, x: NDArray[Any]) -> NDArray[Any]:
+    def _state(self, x: Shaped[NDArray[Any], "agents"]) -> Float[NDArray[Any], "agents"]:
         if x.shape != (self.size,) or x.dtype not in _FLOATS or not x.flags.c_contiguous:
             raise ShapeError(f"x: expected a contiguous float array of shape ({self.size},), got {x.dtype} {x.shape}")
         return x
 
-    def gradient_step(self, x: NDArray[Any], price: float, step: float) -> float:
+    def gradient_step(self, x: Shaped[NDArray[Any], "agents"], price: float, step: float) -> float:
         """x_i <- clip(x_i + eta (a_i p - C_i'(x_i))) in place; returns the new aggregate.
 
         Update and next sum share one pass: three words of memory traffic an agent (x read, lambda read, x written).
 
         Args:
-            x: actions, shape (agents,), float32 or float64, changed in place; the sum is float64 for both.
+            x: actions, float32 or float64, changed in place; the sum is float64 for both.
             price: p = -f'(y) at the actions as they are.
             step: eta > 0; converges below 2 / (largest eigenvalue of the Hessian of L).
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float64, Int64
+from numpy.typing import NDArray
 
 from hurwicz._foundation import FloatArray, InputError, Solution, SolverError, Status, float64_array
 from hurwicz.prices.populations.arrays import ArrayPopulation, price_to_z
@@ -22,7 +24,7 @@ _NEWTON_LIMIT = 200
 
 def clarke_transfers(
     population: Population, loss: AggregateLoss, *, opt_out: Numbers = 0.0, clearing: Clearing | None = None
-) -> Solution[FloatArray]:
+) -> Solution[Float64[FloatArray, "agents"]]:
     """What each agent receives under Clarke: the integral of its price from its opt-out to its action, the others re-optimising.
 
     tau_i = ∫ from w_i° to w_i* of P_-i(w) dw, w = a_i x, where P_-i(w) clears the market when i supplies w and the others respond.
@@ -43,7 +45,7 @@ def clarke_transfers(
         clearing: the optimum, if it is known already.
 
     Returns:
-        Solution of tau, shape (agents,), money that agent i receives (payment t_i = -tau_i); stats hold seconds, clearing,
+        Solution of tau, money that agent i receives (payment t_i = -tau_i); stats hold seconds, clearing,
         breakpoints (in the shared table), newton_rounds (for the prices p_i°).
 
     Raises:
@@ -94,18 +96,20 @@ class _Market:
 
     population: ArrayPopulation
     loss: AggregateLoss
-    opt_out: FloatArray
+    opt_out: Float64[FloatArray, "*agents"]
     price: float
     z: float
     aggregate: float
     reach: tuple[float, float]
-    knots: FloatArray
-    excess: FloatArray
-    slopes: FloatArray
-    areas: FloatArray
+    knots: Float64[FloatArray, "knots"]
+    excess: Float64[FloatArray, "knots"]
+    slopes: Float64[FloatArray, "knots"]
+    areas: Float64[FloatArray, "knots"]
 
     @classmethod
-    def around(cls, population: ArrayPopulation, loss: AggregateLoss, clearing: Clearing, opt_out: FloatArray) -> _Market:
+    def around(
+        cls, population: ArrayPopulation, loss: AggregateLoss, clearing: Clearing, opt_out: Float64[FloatArray, "*agents"]
+    ) -> _Market:
         kappa = population.exponent
         z = price_to_z(clearing.price, kappa)
         aggregate = clearing.aggregate
@@ -122,7 +126,7 @@ class _Market:
         areas -= areas[here] + line_integral(knots[here], np.asarray(z), excess[here], slopes[here], kappa)
         return cls(population, loss, opt_out, clearing.price, z, aggregate, (low, high), knots, excess, slopes, areas)
 
-    def transfers(self, piece: slice) -> tuple[FloatArray, int]:
+    def transfers(self, piece: slice) -> tuple[Float64[FloatArray, "members"], int]:
         """Transfers of some agents, and the Newton rounds that their opt-out prices took."""
         who, kappa = self.population, self.population.exponent
         s, b, lower, upper, a = own_lines(who, piece)
@@ -134,10 +138,10 @@ class _Market:
         own = own_integral(np.full(s.shape, self.z), z_out, s, b, lower, upper, o, kappa)
         return self.price * gap - self._planner_area(moved) - others + a * own, rounds
 
-    def _segment(self, z: FloatArray) -> Any:
+    def _segment(self, z: Float64[FloatArray, "members"]) -> Int64[NDArray[np.int64], "members"]:
         return np.clip(np.searchsorted(self.knots, z, side="right") - 1, 0, len(self.knots) - 2)
 
-    def _planner_area(self, moved: FloatArray) -> FloatArray:
+    def _planner_area(self, moved: Float64[FloatArray, "members"]) -> Float64[FloatArray, "members"]:
         """-∫ (D - D*) dp = ∫ from 0 to moved of m f''(Y* + m) dm by Gauss-Legendre: f is smooth, and the planner's own."""
         area = np.zeros(moved.shape)
         for node, weight in zip(_NODES, _WEIGHTS, strict=True):
@@ -145,7 +149,16 @@ class _Market:
             area += 0.5 * weight * part * self.loss.curvature(self.aggregate + part * moved)
         return np.asarray(area * moved * moved)
 
-    def _without(self, s: Any, b: Any, lower: Any, upper: Any, a: Any, o: Any, gap: Any) -> tuple[FloatArray, FloatArray, int]:
+    def _without(
+        self,
+        s: Float64[FloatArray, "members"],
+        b: Float64[FloatArray, "members"],
+        lower: Float64[FloatArray, "members"],
+        upper: Float64[FloatArray, "members"],
+        a: Float64[FloatArray, "members"],
+        o: Float64[FloatArray, "members"],
+        gap: Float64[FloatArray, "members"],
+    ) -> tuple[Float64[FloatArray, "members"], Float64[FloatArray, "members"], int]:
         """The z of each price p_i° that clears the market with i at its opt-out, and by how much the aggregate then differs.
 
         Newton in a bracket, all agents at once. tau depends on p_i° to second order only, so that ten digits of the shift are plenty.
@@ -179,23 +192,31 @@ class _Market:
         raise SolverError("clarke_transfers: the price without an agent was not found; check that f is strictly convex", reached=z)
 
 
-def own_lines(population: ArrayPopulation, piece: slice) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray, FloatArray]:
-    """(s, b, lower, upper, a) of some agents in float64, each of shape (agents,)."""
+def own_lines(
+    population: ArrayPopulation, piece: slice
+) -> tuple[
+    Float64[FloatArray, "members"],
+    Float64[FloatArray, "members"],
+    Float64[FloatArray, "members"],
+    Float64[FloatArray, "members"],
+    Float64[FloatArray, "members"],
+]:
+    """(s, b, lower, upper, a) of some agents in float64."""
     s, b = population.lines()
     count = s[piece].shape
 
-    def field(value: Any) -> FloatArray:
+    def field(value: Any) -> Float64[FloatArray, "members"]:
         return np.asarray(value[piece], dtype=np.float64) if isinstance(value, np.ndarray) and value.ndim else np.full(count, float(value))
 
     return s[piece], field(b), field(population.lower), field(population.upper), field(population.weight)
 
 
-def to_price(z: FloatArray, kappa: float) -> FloatArray:
+def to_price(z: Float64[FloatArray, "*shape"], kappa: float) -> Float64[FloatArray, "*shape"]:
     """Price of z: sign(z) |z|^(kappa - 1)."""
     return z if kappa == 2.0 else np.asarray(np.sign(z) * np.abs(z) ** (kappa - 1.0))
 
 
-def to_price_slope(z: FloatArray, kappa: float) -> FloatArray:
+def to_price_slope(z: Float64[FloatArray, "*shape"], kappa: float) -> Float64[FloatArray, "*shape"]:
     """dp/dz."""
     if kappa == 2.0:
         return np.ones_like(z)
@@ -203,7 +224,7 @@ def to_price_slope(z: FloatArray, kappa: float) -> FloatArray:
         return np.asarray((kappa - 1.0) * np.abs(z) ** (kappa - 2.0))
 
 
-def line_integral(start: Numbers, stop: Numbers, value: Numbers, slope: Numbers, kappa: float) -> FloatArray:
+def line_integral(start: Numbers, stop: Numbers, value: Numbers, slope: Numbers, kappa: float) -> Float64[FloatArray, "..."]:
     """∫ of (value + slope (z - start)) dp(z) from start to stop.
 
     A trapezium for quadratic costs; else Gauss-Legendre where the ends are close, the antiderivative |z|^kappa where they are not.
@@ -225,7 +246,16 @@ def line_integral(start: Numbers, stop: Numbers, value: Numbers, slope: Numbers,
     return np.where(near, 0.5 * width * (kappa - 1.0) * close, apart)
 
 
-def own_integral(z0: FloatArray, z1: FloatArray, s: Any, b: Any, lower: Any, upper: Any, o: Any, kappa: float) -> FloatArray:
+def own_integral(
+    z0: Float64[FloatArray, "members"],
+    z1: Float64[FloatArray, "members"],
+    s: Float64[FloatArray, "members"],
+    b: Float64[FloatArray, "members"],
+    lower: Float64[FloatArray, "members"],
+    upper: Float64[FloatArray, "members"],
+    o: Float64[FloatArray, "members"],
+    kappa: float,
+) -> Float64[FloatArray, "members"]:
     """∫ of (r(z) - o) dp(z) from z0 to z1 for r = clip(s z + b, lower, upper), split at r's own two kinks."""
     with np.errstate(divide="ignore", invalid="ignore"):
         kinks = np.sort(np.stack([(lower - b) / s, (upper - b) / s]), axis=0)
@@ -240,7 +270,9 @@ def own_integral(z0: FloatArray, z1: FloatArray, s: Any, b: Any, lower: Any, upp
     return np.where(z1 >= z0, total, -total)
 
 
-def _reach(population: ArrayPopulation, loss: AggregateLoss, z: float, aggregate: float, opt_out: FloatArray) -> tuple[float, float]:
+def _reach(
+    population: ArrayPopulation, loss: AggregateLoss, z: float, aggregate: float, opt_out: Float64[FloatArray, "*agents"]
+) -> tuple[float, float]:
     """An interval of z around the clearing point that holds every price p_i°."""
     kappa = population.exponent
     s, b, lower, upper, a = own_lines(population, slice(None))
@@ -278,7 +310,9 @@ def population_price(z: float, kappa: float) -> float:
     return float(to_price(np.asarray(z, dtype=np.float64), kappa))
 
 
-def _breakpoints(population: ArrayPopulation, low: float, high: float) -> tuple[FloatArray, FloatArray, float]:
+def _breakpoints(
+    population: ArrayPopulation, low: float, high: float
+) -> tuple[Float64[FloatArray, "knots"], Float64[FloatArray, "knots"], float]:
     """Sorted z in (low, high) where some agent meets a bound, the jumps of dY/dz there, and dY/dz just above ``low``."""
     s, b, lower, upper, a = own_lines(population, slice(None))
     with np.errstate(divide="ignore", invalid="ignore"):

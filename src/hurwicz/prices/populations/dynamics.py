@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 import numpy as np
+from jaxtyping import Float64
 
 from hurwicz._foundation import DivergedError, FloatArray, InputError, NotConvergedError, Solution, Status
 from hurwicz.prices.populations.arrays import BLOCK, ArrayPopulation, price_to_z, z_to_price
@@ -28,13 +29,13 @@ class Play:
         price: p = -f'(y) at the end, money per unit of the aggregate.
         aggregate: y.
         gap: L - L* relative to |L*|.
-        actions: x, shape (agents,), or None where the dynamic keeps none (agents answer a price).
+        actions: x, or None where the dynamic keeps none (agents answer a price).
     """
 
     price: float
     aggregate: float
     gap: float
-    actions: FloatArray | None
+    actions: Float64[FloatArray, "agents"] | None
 
 
 def population_dynamics(
@@ -175,7 +176,7 @@ def _halve(loss: AggregateLoss, kappa: float, heard: Any, low: float, high: floa
     return bracket_middle(low, high)
 
 
-def _start(population: ArrayPopulation, start: float) -> FloatArray:
+def _start(population: ArrayPopulation, start: float) -> Float64[FloatArray, "agents"]:
     return np.array(np.broadcast_to(np.clip(start, population.lower, population.upper), (population.size,)), dtype=np.float64)
 
 

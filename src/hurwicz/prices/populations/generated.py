@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
+from jaxtyping import Float64
 
 from hurwicz._foundation import FloatArray, InputError, NotFiniteError
 from hurwicz.prices.populations.arrays import ArrayPopulation, price_slope, price_to_z
@@ -139,7 +140,7 @@ class GeneratedPopulation:
         return np.uint64(self.seed)
 
     @functools.cached_property
-    def _coefficients(self) -> FloatArray | None:
+    def _coefficients(self) -> Float64[FloatArray, "terms"] | None:
         """(kappa (l0 + l1 u))^(-1/(kappa-1)) as a polynomial in 2 u - 1 to rounding, or None where curvatures differ too widely for one.
 
         Its degree is a multiple of four, as the kernel wants it.
@@ -201,8 +202,8 @@ class GeneratedPopulation:
         """sum_i C_i(x_i) at the best responses to a price, in one sweep."""
         return self._general(price_to_z(float(price), self.exponent))[2]
 
-    def types_of(self, start: int = 0, stop: int | None = None) -> tuple[FloatArray, FloatArray]:
-        """(curvatures, capacities) of agents start .. stop - 1, each of shape (stop - start,)."""
+    def types_of(self, start: int = 0, stop: int | None = None) -> tuple[Float64[FloatArray, "members"], Float64[FloatArray, "members"]]:
+        """(curvatures, capacities) of agents start .. stop - 1."""
         from hurwicz.prices.populations.generated_kernels import generated_types
 
         first, last, _ = slice(start, stop).indices(self.size)
@@ -215,8 +216,8 @@ class GeneratedPopulation:
         curvature, capacity = self.types_of(start, stop)
         return ArrayPopulation(curvature, lower=0.0, upper=capacity, exponent=self.exponent, workers=self.workers.count)
 
-    def actions(self, price: float, start: int = 0, stop: int | None = None) -> FloatArray:
-        """Best responses of agents start .. stop - 1, shape (stop - start,)."""
+    def actions(self, price: float, start: int = 0, stop: int | None = None) -> Float64[FloatArray, "members"]:
+        """Best responses of agents start .. stop - 1."""
         return self.part(start, stop).actions(price)
 
     def sample(self, size: int) -> GeneratedPopulation | None:

@@ -7,26 +7,27 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
+from jaxtyping import Float64, Shaped
 from numpy.typing import NDArray
 
 from hurwicz._foundation import FloatArray, InputError, NotFiniteError, float64_scope
 
-Numbers: TypeAlias = float | int | np.number[Any] | NDArray[Any] | Sequence[Any]
+Numbers: TypeAlias = float | int | np.number[Any] | Shaped[NDArray[Any], "..."] | Sequence[Any]
 
 
 @runtime_checkable
 class AggregateLoss(Protocol):
     """A strictly convex f(y) of the aggregate y = sum_i a_i x_i; every method works on arrays of y in float64."""
 
-    def value(self, y: Numbers) -> FloatArray:
+    def value(self, y: Numbers) -> Float64[FloatArray, "..."]:
         """f(y)."""
         ...
 
-    def gradient(self, y: Numbers) -> FloatArray:
+    def gradient(self, y: Numbers) -> Float64[FloatArray, "..."]:
         """f'(y); the price of a unit of the aggregate is its negative."""
         ...
 
-    def curvature(self, y: Numbers) -> FloatArray:
+    def curvature(self, y: Numbers) -> Float64[FloatArray, "..."]:
         """f''(y)."""
         ...
 
@@ -59,15 +60,15 @@ class QuadraticLoss:
         if self.weight <= 0:
             raise InputError(f"QuadraticLoss: expected weight > 0, got {self.weight}; without it there is no price")
 
-    def value(self, y: Numbers) -> FloatArray:
+    def value(self, y: Numbers) -> Float64[FloatArray, "..."]:
         """f(y) = weight (y - target)²."""
         return np.asarray(self.weight * (np.asarray(y, dtype=np.float64) - self.target) ** 2)
 
-    def gradient(self, y: Numbers) -> FloatArray:
+    def gradient(self, y: Numbers) -> Float64[FloatArray, "..."]:
         """2 weight (y - target)."""
         return np.asarray(2.0 * self.weight * (np.asarray(y, dtype=np.float64) - self.target))
 
-    def curvature(self, y: Numbers) -> FloatArray:
+    def curvature(self, y: Numbers) -> Float64[FloatArray, "..."]:
         """2 weight."""
         return np.full(np.shape(y), 2.0 * self.weight)
 
@@ -88,15 +89,15 @@ class ShiftedLoss:
     loss: AggregateLoss
     shift: float
 
-    def value(self, y: Numbers) -> FloatArray:
+    def value(self, y: Numbers) -> Float64[FloatArray, "..."]:
         """f(y + shift)."""
         return self.loss.value(np.asarray(y, dtype=np.float64) + self.shift)
 
-    def gradient(self, y: Numbers) -> FloatArray:
+    def gradient(self, y: Numbers) -> Float64[FloatArray, "..."]:
         """f'(y + shift)."""
         return self.loss.gradient(np.asarray(y, dtype=np.float64) + self.shift)
 
-    def curvature(self, y: Numbers) -> FloatArray:
+    def curvature(self, y: Numbers) -> Float64[FloatArray, "..."]:
         """f''(y + shift)."""
         return self.loss.curvature(np.asarray(y, dtype=np.float64) + self.shift)
 
@@ -124,7 +125,7 @@ class SmoothLoss:
             self._gradient = jax.jit(jax.vmap(first))
             self._curvature = jax.jit(jax.vmap(jax.grad(first)))
 
-    def _call(self, compiled: Callable[[Any], Any], y: Numbers) -> FloatArray:
+    def _call(self, compiled: Callable[[Any], Any], y: Numbers) -> Float64[FloatArray, "..."]:
         points = np.asarray(y, dtype=np.float64)
         padded = np.zeros(1 << max(0, points.size - 1).bit_length())  # few different shapes, so that JAX compiles few times
         padded[: points.size] = points.reshape(-1)
@@ -133,14 +134,14 @@ class SmoothLoss:
             out: FloatArray = np.array(compiled(padded), dtype=np.float64)[: points.size].reshape(points.shape)
         return out
 
-    def value(self, y: Numbers) -> FloatArray:
+    def value(self, y: Numbers) -> Float64[FloatArray, "..."]:
         """f(y)."""
         return self._call(self._value, y)
 
-    def gradient(self, y: Numbers) -> FloatArray:
+    def gradient(self, y: Numbers) -> Float64[FloatArray, "..."]:
         """f'(y)."""
         return self._call(self._gradient, y)
 
-    def curvature(self, y: Numbers) -> FloatArray:
+    def curvature(self, y: Numbers) -> Float64[FloatArray, "..."]:
         """f''(y)."""
         return self._call(self._curvature, y)

@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float, Float64, Shaped
+from numpy.typing import NDArray
 
 from hurwicz._foundation import FloatArray, InputError, ShapeError, float64_scope
 from hurwicz.prices.populations.arrays import ArrayPopulation, price_slope, price_to_z
@@ -73,8 +75,8 @@ class ShardedPopulation:
         chunks = -(-self.size // rows)
         return -(-chunks // self.devices) * self.devices, rows
 
-    def spread(self, field: Any) -> Any:
-        """An array of shape (agents,) as (chunks, rows), padded with zeros, laid out over the devices."""
+    def spread(self, field: Shaped[NDArray[Any], "agents"]) -> Shaped[Any, "chunks rows"]:
+        """An array of one number an agent as chunks, padded with zeros, laid out over the devices."""
         import jax
 
         field = np.asarray(field)
@@ -94,7 +96,7 @@ class ShardedPopulation:
         with float64_scope():
             return jax.make_array_from_callback((chunks, rows), sharding, part)
 
-    def gather(self, spread: Any) -> FloatArray:
+    def gather(self, spread: Shaped[Any, "chunks rows"]) -> Float64[FloatArray, "{self.size}"]:
         """The inverse of ``spread``, where one process holds every device."""
         return np.asarray(spread).reshape(-1)[: self.size].astype(np.float64)
 
@@ -111,11 +113,11 @@ class ShardedPopulation:
         steep = price_slope(z, self.exponent)
         return total, slope / steep if steep else math.inf if slope else 0.0
 
-    def actions(self, price: float, start: int = 0, stop: int | None = None) -> FloatArray:
+    def actions(self, price: float, start: int = 0, stop: int | None = None) -> Float64[FloatArray, "members"]:
         """Best responses of agents start .. stop - 1, worked out by the wrapped population."""
         return self.population.actions(price, start, stop)
 
-    def gradient_step(self, x: Any, price: float, step: float) -> tuple[Any, float]:
+    def gradient_step(self, x: Float[Any, "chunks rows"], price: float, step: float) -> tuple[Float[Any, "chunks rows"], float]:
         """x_i <- clip(x_i + eta (a_i p - c_i - 2 lambda_i x_i)), and the new aggregate; quadratic costs.
 
         Args:
