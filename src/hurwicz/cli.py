@@ -1,4 +1,7 @@
-"""The command line: parse, call, print. Exit codes: 0 done, 2 bad input, 3 a solver did not converge."""
+"""The command line: parse, call, print.
+
+Exit codes: 0 done, 1 a witness that does not replay, 2 bad input, 3 a solver that did not converge.
+"""
 
 from __future__ import annotations
 
@@ -25,6 +28,10 @@ app = typer.Typer(
 reproductions = typer.Typer(help="Run published experiments again and compare, claim by claim.", no_args_is_help=True)
 app.add_typer(reproductions, name="reproduce")
 
+_PRIOR_HELP = (
+    "Prior of every agent's type: uniform, uniform:0,2, normal:MEAN,SD,LOW,HIGH, finite:1,2,3 or a CSV file; "
+    "given once for all, or once for each agent."
+)
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON to standard output, and nothing else there.")]
 
 
@@ -50,20 +57,62 @@ def run(
         return
     if scenario is None:
         raise InputError("expected a scenario file; got none (example: hurwicz run examples/case118.toml)")
-    from hurwicz.scenarios import load_scenario, run_scenario
+    from hurwicz.scenarios.loading import load_scenario
 
-    checked = load_scenario(scenario)
+    _run(load_scenario(scenario), scenario.stem, out or Path("out", scenario.stem), as_json)
+
+
+@app.command(epilog="Example: hurwicz audit second_price --bidders 5 --prior uniform")
+def audit(
+    mechanism: Annotated[
+        str | None, typer.Argument(help="A mechanism by name (--list shows them), or FILE.py:FUNCTION.", show_default=False)
+    ] = None,
+    agents: Annotated[
+        str | None, typer.Option("--agents", "--bidders", help="How many take part, or their names with commas; two if left out.")
+    ] = None,
+    prior: Annotated[list[str] | None, typer.Option(help=_PRIOR_HELP)] = None,
+    grid: Annotated[int | None, typer.Option(help="Audit so many types an agent, exhaustively: the middles of as many cells.")] = None,
+    option: Annotated[list[str] | None, typer.Option(help="An option of the mechanism, NAME=VALUE; may be given several times.")] = None,
+    properties: Annotated[
+        list[str] | None, typer.Option("--property", help="A property; may be given several times. All if left out.")
+    ] = None,
+    effort: Annotated[str, typer.Option(help="How hard to look: quick, standard or thorough.")] = "quick",
+    equilibrium: Annotated[bool, typer.Option(help="Where the truth is no equilibrium, compute the one there is.")] = True,
+    seed: Annotated[int, typer.Option(help="Seed of every random draw.", min=0)] = 0,
+    out: Annotated[Path | None, typer.Option(help="Folder for result.json, witness files and report.html; out/NAME if left out.")] = None,
+    show_list: Annotated[bool, typer.Option("--list", help="List every mechanism of the library and exit.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Audit a mechanism: which properties are proved, which refuted (with a witness that replays), which not refuted."""
+    if show_list:
+        _print_mechanisms(as_json)
+        return
+    if mechanism is None:
+        raise InputError("expected the name of a mechanism (hurwicz audit --list) or FILE.py:FUNCTION; got none")
+    from hurwicz.scenarios.loading import build_scenario
+
+    given = _mechanism_keys(mechanism, agents, prior, grid, option) | {"effort": effort, "equilibrium": equilibrium, "seed": seed}
+    scenario = build_scenario("audit", given | ({"properties": properties} if properties else {}))
+    name = mechanism.rpartition(":")[2] if ".py:" in mechanism else mechanism
+    _run(scenario, name, out or Path("out", name), as_json)
+
+
+@app.command(epilog="Example: hurwicz replay out/first_price/witness-DSIC.json")
+def replay(
+    witness: Annotated[Path, typer.Argument(help="A witness file that an audit wrote.", show_default=False)],
+    as_json: AsJson = False,
+) -> None:
+    """Replay a witness: recompute its gain from the mechanism alone, and tell it. Exit code 1 if it does not replay."""
+    from hurwicz.scenarios.mechanisms import replay_file
+
     _prepare()
-    with _progress() as progress:
-        done = run_scenario(checked, name=scenario.stem, out=out or Path("out", scenario.stem), progress=progress)
+    replayed = replay_file(witness)
     if as_json:
-        typer.echo(json.dumps(done.result, indent=2))
+        typer.echo(json.dumps(replayed.to_dict(), indent=2))
     else:
-        _console().print(*done.tables, sep="\n")
-        for path in done.files:
-            typer.echo(f"wrote {path}")
-    if not done.converged:
-        raise SolverError(f"did not converge: {done.message}")
+        typer.echo(replayed.told())
+    if not replayed.holds:
+        raise typer.Exit(1)
 
 
 @reproductions.command("mbi", epilog="Example: hurwicz reproduce mbi --only C.5 --only C.10")
@@ -104,6 +153,58 @@ def info(as_json: AsJson = False) -> None:
     _console().print(table)
 
 
+def _run(scenario: Any, name: str, out: Path, as_json: bool) -> None:
+    """Run a checked scenario, print what it found, say which files it wrote."""
+    from hurwicz.scenarios.running import run_scenario
+
+    _prepare()
+    with _progress() as progress:
+        done = run_scenario(scenario, name=name, out=out, progress=progress)
+    if as_json:
+        typer.echo(json.dumps(done.result, indent=2))
+    else:
+        _console().print(*done.tables, sep="\n")
+        for path in done.files:
+            typer.echo(f"wrote {path}")
+    if not done.converged:
+        raise SolverError(f"did not converge: {done.message}")
+
+
+def _mechanism_keys(
+    mechanism: str, agents: str | None, prior: list[str] | None, grid: int | None, option: list[str] | None
+) -> dict[str, Any]:
+    """The keys of a scenario that options of the command line give."""
+    wrong = [text for text in option or [] if "=" not in text]
+    if wrong:
+        raise InputError(f"--option: expected NAME=VALUE, got {wrong[0]!r}")
+    keys: dict[str, Any] = {"mechanism": mechanism}
+    if agents is not None:
+        keys["agents"] = int(agents) if agents.strip().lstrip("-").isdigit() else [name.strip() for name in agents.split(",")]
+    if prior:
+        keys["prior"] = prior
+    if grid is not None:
+        keys["grid"] = grid
+    if option:
+        keys["options"] = {name.strip(): value.strip() for name, _, value in (text.partition("=") for text in option)}
+    return keys
+
+
+def _print_mechanisms(as_json: bool) -> None:
+    from hurwicz.scenarios.mechanisms.listing import listing
+
+    rows = listing()
+    if as_json:
+        typer.echo(json.dumps(rows, indent=2))
+        return
+    from rich.table import Table
+
+    for family in dict.fromkeys(row["family"] for row in rows):
+        table = Table("mechanism", "options", "what it does", title=family, title_justify="left")
+        for row in (row for row in rows if row["family"] == family):
+            table.add_row(row["name"], " ".join(row["options"]), row["summary"])
+        _console().print(table)
+
+
 def _print_schema(as_json: bool) -> None:
     from hurwicz.scenarios.explanation import explain_schema
 
@@ -121,17 +222,23 @@ def _print_schema(as_json: bool) -> None:
 
 
 def _prepare() -> None:
-    """Float64 and a compilation cache for this process: the program's to choose, where the library may not."""
-    import jax
+    """Float64 and a compilation cache for this process: the program's to choose, where the library may not.
 
+    By the environment, so that a command that needs no JAX does not load it.
+    """
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "hurwicz", "jax")
     settings = {
-        "jax_enable_x64": True,
-        "jax_compilation_cache_dir": str(cache),
-        "jax_persistent_cache_min_compile_time_secs": 0.2,
+        "JAX_ENABLE_X64": "1",
+        "JAX_COMPILATION_CACHE_DIR": str(cache),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.2",
     }
-    for name, value in settings.items():
-        jax.config.update(name, value)  # type: ignore[no-untyped-call]
+    os.environ.update(settings)
+    if "jax" in sys.modules:  # it reads the environment only as it is loaded
+        import jax
+
+        for name, value in settings.items():
+            read = value == "1" if name == "JAX_ENABLE_X64" else float(value) if name.endswith("SECS") else value
+            jax.config.update(name.lower(), read)  # type: ignore[no-untyped-call]
 
 
 def _console() -> Any:

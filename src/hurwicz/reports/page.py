@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -101,13 +101,20 @@ class Page:
             folded=folded and bool(caption),
         )
 
-    def plot(self, figure: Figure | str, caption: str = "") -> Page:
-        """Add a matplotlib figure, or SVG text that the library itself has drawn."""
-        svg = figure if isinstance(figure, str) else figure_svg(figure, salt=f"part-{len(self.parts)}")
-        return self._add("svg", svg=svg, caption=caption)
+    def plot(self, figure: Figure | str | Callable[[], Figure], caption: str = "") -> Page:
+        """Add a matplotlib figure (or what draws one, when the page is written), or SVG text that the library itself has drawn."""
+        salt = f"part-{len(self.parts)}"
+        if isinstance(figure, str):
+            return self._add("svg", svg=figure, caption=caption)
+        if callable(figure):
+            return self._add("svg", svg=lambda: figure_svg(figure(), salt=salt), caption=caption)
+        return self._add("svg", svg=figure_svg(figure, salt=salt), caption=caption)
 
     def html(self) -> str:
         """The page as text."""
+        for part in self.parts:
+            if callable(part.get("svg")):
+                part["svg"] = part["svg"]()
         return _template().render(page=self)
 
     def write(self, path: Path) -> Path:

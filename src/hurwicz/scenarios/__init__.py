@@ -2,8 +2,19 @@
 
 from hurwicz.scenarios.explanation import explain_schema
 from hurwicz.scenarios.information import information
-from hurwicz.scenarios.loading import load_scenario
+from hurwicz.scenarios.loading import build_scenario, load_scenario
 from hurwicz.scenarios.running import Run, run_scenario
-from hurwicz.scenarios.schema import DispatchScenario, Scenario, TargetScenario
+from hurwicz.scenarios.schema import AuditScenario, DispatchScenario, Scenario, TargetScenario
 
-__all__ = ["DispatchScenario", "Run", "Scenario", "TargetScenario", "explain_schema", "information", "load_scenario", "run_scenario"]
+__all__ = [
+    "AuditScenario",
+    "DispatchScenario",
+    "Run",
+    "Scenario",
+    "TargetScenario",
+    "build_scenario",
+    "explain_schema",
+    "information",
+    "load_scenario",
+    "run_scenario",
+]

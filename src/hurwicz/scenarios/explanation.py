@@ -61,6 +61,8 @@ def _type_words(annotation: Any) -> str:
     if get_origin(annotation) is Annotated:
         bounds = [bound for part in arguments[1:] for bound in getattr(part, "metadata", [part])]
         return _type_words(arguments[0]) + "".join(f" {bound}" for bound in _bounds(bounds))
+    if get_origin(annotation) is dict:
+        return "table of its own keys"
     if get_origin(annotation) is list:
         return f"list of {_type_words(arguments[0])}"
     if get_origin(annotation) is tuple:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,24 @@ def load_scenario(path: str | Path) -> Scenario:
         return model.model_validate(content, context={"folder": path.resolve().parent})
     except ValidationError as error:
         raise _with_lines(error, model, path, _lines(text)) from None
+
+
+def build_scenario(kind: str, values: Mapping[str, Any]) -> Scenario:
+    """The scenario of that kind with these keys, checked as if they had come from a file.
+
+    Raises:
+        ScenarioError: a key that is unknown or has a value that it cannot have.
+
+    Example:
+        >>> build_scenario("audit", {"mechanism": "second_price", "agents": 3}).agents
+        3
+    """
+    model = KINDS[kind]
+    try:
+        return model.model_validate({"kind": kind} | dict(values))
+    except ValidationError as error:
+        mistakes = [_sentence(detail, tuple(detail["loc"]), model) for detail in error.errors()]
+        raise ScenarioError("\n".join(mistakes)) from None
 
 
 def _lines(text: str) -> dict[_Location, int]:

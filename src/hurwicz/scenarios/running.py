@@ -8,14 +8,11 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hurwicz._foundation import InputError
 from hurwicz.reports import Page
 from hurwicz.scenarios.schema import Scenario
-
-if TYPE_CHECKING:
-    from rich.table import Table
 
 Progress = Callable[[str, float], None]
 
@@ -27,17 +24,19 @@ class Run:
     Attributes:
         result: plain data, what ``result.json`` holds.
         page: the report.
-        tables: what the command line prints, in order.
+        tables: what the command line prints, in order: rich tables and lines.
         converged: False where the method stopped early; ``message`` then says why, and ``result`` is what it reached.
         files: the files written.
+        attachments: further files to write beside the result: name → content.
     """
 
     result: dict[str, Any]
     page: Page
-    tables: list[Table] = field(default_factory=list)
+    tables: list[Any] = field(default_factory=list)
     converged: bool = True
     message: str = ""
     files: list[Path] = field(default_factory=list)
+    attachments: dict[str, str] = field(default_factory=dict)
 
 
 def run_scenario(scenario: Scenario, *, name: str = "scenario", out: Path | None = None, progress: Progress | None = None) -> Run:
@@ -66,11 +65,17 @@ def run_scenario(scenario: Scenario, *, name: str = "scenario", out: Path | None
     run = _runner(scenario)(scenario, name, progress or _silent)
     if out is not None:
         run.files.append(_write_whole(out / "result.json", json.dumps(run.result, indent=2, allow_nan=False) + "\n"))
+        for file, content in run.attachments.items():
+            run.files.append(_write_whole(out / file, content))
         run.files.append(_write_whole(out / "report.html", run.page.html()))
     return run
 
 
 def _runner(scenario: Scenario) -> Callable[[Any, str, Progress], Run]:
+    if scenario.kind == "audit":
+        from hurwicz.scenarios.mechanisms.audit import run_audit
+
+        return run_audit
     if scenario.kind == "dispatch":
         from hurwicz.scenarios.dispatch import run_dispatch
 

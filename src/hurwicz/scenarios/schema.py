@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+
+from hurwicz.settings import PROPERTIES
 
 Rule = Literal["linear", "own_path", "clarke", "expected_externality"]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -162,11 +164,67 @@ class TargetScenario(_Table):
         return self
 
 
+class MechanismTable(_Table):
+    """A mechanism by name or from a file, with who takes part and what is believed of them."""
+
+    mechanism: str = Field(description="a name that `hurwicz audit --list` shows, or FILE.py:FUNCTION, relative to this scenario")
+    agents: Annotated[int, Field(ge=1)] | list[str] | None = Field(None, description="how many take part, or their names; two if left out")
+    prior: str | list[str] = Field(
+        "uniform",
+        description="prior of every agent's type (uniform, uniform:0,2, normal:.., finite:1,2,3, FILE.csv), or one for each agent",
+    )
+    grid: int | None = Field(None, ge=1, le=10_000, description="audit finitely many types: so many cells of the prior, by their middles")
+    options: dict[str, Any] = Field(default_factory=dict, description="the mechanism's own options, such as reserve = 0.5")
+    seed: int = Field(0, ge=0, description="seed of every random draw")
+
+    @field_validator("mechanism")
+    @classmethod
+    def _found(cls, mechanism: str, info: ValidationInfo) -> str:
+        """A file is meant relative to the scenario's own folder."""
+        return _beside(mechanism, info) if ".py" in mechanism else mechanism
+
+    @field_validator("prior")
+    @classmethod
+    def _priors_found(cls, prior: str | list[str], info: ValidationInfo) -> str | list[str]:
+        """The same for files of past types."""
+        if isinstance(prior, list):
+            return [_beside(text, info) if text.endswith(".csv") else text for text in prior]
+        return _beside(prior, info) if prior.endswith(".csv") else prior
+
+
+class AuditScenario(MechanismTable):
+    """Audit a mechanism of the library or of one's own, property by property."""
+
+    kind: Literal["audit"] = Field("audit", description='"audit"')
+    properties: list[str] | None = Field(None, description="what to audit, such as DSIC; every property if left out")
+    effort: Literal["quick", "standard", "thorough"] = Field("quick", description="how hard the auditor looks")
+    equilibrium: bool = Field(True, description="where the truth is no equilibrium, compute the Bayes–Nash equilibrium of the bids")
+
+    @field_validator("properties")
+    @classmethod
+    def _known(cls, properties: list[str] | None) -> list[str] | None:
+        if properties is None:
+            return None
+        wrong = [name for name in properties if name not in PROPERTIES]
+        if wrong or not properties:
+            raise ValueError(f"properties among {', '.join(PROPERTIES)}; got {wrong or properties}")
+        return list(dict.fromkeys(properties))
+
+
+def _beside(path: str, info: ValidationInfo) -> str:
+    folder = (info.context or {}).get("folder")
+    return path if folder is None or Path(path).is_absolute() else str(Path(folder, path))
+
+
 def table_of(annotation: object) -> type[BaseModel] | None:
     """The table that a key holds, optional or not; ``None`` for a plain value."""
     candidates = (annotation, *get_args(annotation))
     return next((part for part in candidates if isinstance(part, type) and issubclass(part, BaseModel)), None)
 
 
-Scenario = DispatchScenario | TargetScenario
-KINDS: dict[str, type[DispatchScenario] | type[TargetScenario]] = {"dispatch": DispatchScenario, "target": TargetScenario}
+Scenario = AuditScenario | DispatchScenario | TargetScenario
+KINDS: dict[str, type[AuditScenario] | type[DispatchScenario] | type[TargetScenario]] = {
+    "audit": AuditScenario,
+    "dispatch": DispatchScenario,
+    "target": TargetScenario,
+}
