@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,26 @@ from typing import Any
 import numpy as np
 
 from hurwicz._foundation import FormatError, InputError
-from hurwicz.typespaces import Box, DensityPrior, Finite, FinitePrior, Interval, Prior, TruncatedNormal, TypeSpace, Uniform
+from hurwicz.typespaces import (
+    Box,
+    Continuous,
+    DecreasingMarginals,
+    DensityPrior,
+    Finite,
+    FinitePrior,
+    Independent,
+    Interval,
+    Prior,
+    SortedDraws,
+    TruncatedNormal,
+    TypeSpace,
+    Uniform,
+)
 
-FORMS = "uniform, uniform:LOW,HIGH, normal:MEAN,SD,LOW,HIGH, finite:V1,V2,.., finite:V1@P1,V2@P2,.. or FILE.csv"
+FORMS = (
+    "uniform, uniform:LOW,HIGH, exponential:MEAN, normal:MEAN,SD, normal:MEAN,SD,LOW,HIGH, lognormal:MU,SIGMA, beta:A,B, "
+    "finite:V1,V2,.., finite:V1@P1,V2@P2,.. or FILE.csv"
+)
 
 
 def beliefs_from(texts: Sequence[str], spaces: Mapping[str, TypeSpace], *, grid: int | None = None) -> dict[str, Prior]:
@@ -37,8 +55,7 @@ def beliefs_from(texts: Sequence[str], spaces: Mapping[str, TypeSpace], *, grid:
     if len(columns) not in (1, len(names)):
         raise InputError(f"prior: expected one for all, or one for each of {len(names)} agents, got {len(columns)}")
     each = columns * len(names) if len(columns) == 1 else columns
-    priors = {name: _prior(text, spaces[name]) for name, text in zip(names, each, strict=True)}
-    return priors if grid is None else {name: on_grid(prior, grid) for name, prior in priors.items()}
+    return {name: _prior(text, spaces[name], grid) for name, text in zip(names, each, strict=True)}
 
 
 def in_full(texts: Sequence[str]) -> list[str]:
@@ -55,8 +72,8 @@ def on_grid(prior: Prior, cells: int) -> FinitePrior:
     """The prior on finitely many types: cells of equal width, by their middles, with the mass that the prior gives each.
 
     Args:
-        prior: on an interval with a distribution function, or uniform on a box.
-        cells: how many, in each dimension.
+        prior: on an interval, with a distribution function.
+        cells: how many.
 
     Raises:
         InputError: a prior that is finite already, or has no distribution function.
@@ -66,13 +83,10 @@ def on_grid(prior: Prior, cells: int) -> FinitePrior:
         array([0.25, 0.75])
     """
     space = prior.space
-    if isinstance(space, Finite):
+    if space.size is not None:
         raise InputError(f"grid: expected a prior over a continuum, got one over {space.size} types already; leave the grid out")
-    if isinstance(space, Box) and isinstance(prior, Uniform):
-        axes = [low + (high - low) * (np.arange(cells) + 0.5) / cells for low, high in zip(space.low, space.high, strict=True)]
-        return FinitePrior(list(np.stack([axis.ravel() for axis in np.meshgrid(*axes, indexing="ij")], axis=1)))
     if not isinstance(space, Interval) or not isinstance(prior, DensityPrior):
-        raise InputError(f"grid: expected a prior with a distribution function on an interval, or a uniform one on a box, got {prior!r}")
+        raise InputError(f"grid: expected a prior on an interval with a distribution function, got {prior!r}")
     ends = np.linspace(space.low, space.high, cells + 1)
     mass = np.diff(prior.cdf(ends))
     return FinitePrior(0.5 * (ends[1:] + ends[:-1]), mass / mass.sum())
@@ -107,21 +121,52 @@ def _texts(text: str) -> list[str]:
     return found
 
 
-def _prior(text: str, space: TypeSpace) -> Prior:
+def _prior(text: str, space: TypeSpace, grid: int | None) -> Prior:
+    """The prior in the shape of the mechanism's own types: a number, independent components of a vector, values of further units."""
+    if isinstance(space, Box):
+        axes = [Interval(low, high) for low, high in zip(space.low.tolist(), space.high.tolist(), strict=True)]
+        return Independent([_of_number(text, axis, grid) for axis in axes])
+    if isinstance(space, DecreasingMarginals):
+        return SortedDraws(_of_number(text, Interval(space.low, space.high), grid), space.dims)
+    if isinstance(space, Finite) and text.strip() == "uniform":
+        return FinitePrior(space)
+    return _of_number(text, space, grid)
+
+
+def _of_number(text: str, space: TypeSpace, grid: int | None) -> Prior:
+    prior = _law(text, space)
+    return prior if grid is None else on_grid(prior, grid)
+
+
+def _law(text: str, space: TypeSpace) -> Prior:
     kind, _, rest = text.strip().partition(":")
     parts = [part.strip() for part in rest.split(",")] if rest.strip() else []
     if kind == "finite":
         return _finite(text, parts)
     numbers = [_number(part, text) for part in parts]
     if kind == "uniform" and not numbers:
-        return FinitePrior(space) if isinstance(space, Finite) else Uniform(_continuum(space))
+        if not isinstance(space, Interval):
+            raise InputError(f"prior: uniform is for an interval or a box of types, got {space!r}; name the types, as in finite:1,2,3")
+        return Uniform(space)
     if kind == "uniform" and len(numbers) == 2:
-        return Uniform(Box([numbers[0]] * space.dims, [numbers[1]] * space.dims) if isinstance(space, Box) else Interval(*numbers))
-    if isinstance(space, Box):
-        raise InputError(f"prior {text!r}: agents have {space.dims} numbers each here; expected uniform or uniform:LOW,HIGH")
+        return Uniform(Interval(*numbers))
     if kind == "normal" and len(numbers) == 4:
         return TruncatedNormal(numbers[2], numbers[3], mean=numbers[0], sd=numbers[1])
-    raise InputError(f"prior: expected {FORMS}; got {text!r}")
+    wanted = {"normal": 2, "exponential": 1, "lognormal": 2, "beta": 2}
+    if wanted.get(kind) != len(numbers):
+        raise InputError(f"prior: expected {FORMS}; got {text!r}")
+    spread = numbers[1:] if kind == "normal" else [math.exp(numbers[0]), numbers[1]] if kind == "lognormal" else numbers
+    if any(not 0.0 < number < math.inf for number in spread) or not all(map(math.isfinite, numbers)):
+        raise InputError(f"prior {text!r}: expected finite parameters, and a mean, spread or shape above 0")
+    from scipy import stats
+
+    if kind == "normal":
+        return Continuous(stats.norm(numbers[0], numbers[1]))
+    if kind == "exponential":
+        return Continuous(stats.expon(scale=numbers[0]))
+    if kind == "lognormal":
+        return Continuous(stats.lognorm(numbers[1], scale=math.exp(numbers[0])))
+    return Continuous(stats.beta(numbers[0], numbers[1]))
 
 
 def _finite(text: str, parts: Sequence[str]) -> FinitePrior:
@@ -130,12 +175,6 @@ def _finite(text: str, parts: Sequence[str]) -> FinitePrior:
         raise InputError(f"prior: expected finite:V1,V2,.. or finite:V1@P1,V2@P2,..; got {text!r}")
     values = [_number(pair[0], text) for pair in pairs]
     return FinitePrior(values, [_number(pair[1], text) for pair in pairs] if len(pairs[0]) == 2 else None)
-
-
-def _continuum(space: TypeSpace) -> Interval | Box:
-    if not isinstance(space, Interval | Box):
-        raise InputError(f"prior: uniform is for an interval or a box of types, got {space!r}; name a prior")
-    return space
 
 
 def _number(text: str, whole: str) -> float:

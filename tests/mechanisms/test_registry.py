@@ -1,0 +1,189 @@
+"""One suite over every mechanism of the library: feasible, what it says of itself stands, batch equals loop, bad input refused."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hurwicz._foundation import InputError
+from hurwicz.audits import Effort, Verdict, audit, replay
+from hurwicz.mechanisms import make, registry
+from hurwicz.settings import PROPERTIES, Property
+
+NAMES = sorted(registry())
+EFFORT = Effort(profiles=60, deviations=13, refinements=2, steps=20, seconds=3.0, max_nodes=512, samples=512, max_exhaustive=200_000)
+ROUNDING = 1e-9
+
+# Properties that a mechanism says it lacks and that the quick audit of the smallest instance cannot show, and why.
+BEYOND_THE_QUICK_AUDIT: dict[tuple[str, str], str] = {}
+
+
+@functools.cache
+def made(name: str, more: int = 0) -> Any:
+    """The mechanism for its fewest agents and ``more``."""
+    return make(name, registry()[name].least + more)
+
+
+def judged(name: str) -> Any:
+    """The mechanism for as few agents as its claims are about: two, or the fewest that it takes."""
+    return made(name, max(0, 2 - registry()[name].least))
+
+
+def drawn(mechanism: Any, count: int, seed: int = 0) -> dict[str, Any]:
+    """Profiles from the prior, then from the type spaces (all of them, whatever the prior thinks likely)."""
+    rng = np.random.default_rng(seed)
+    prior = mechanism.prior.sample(rng, count)
+    return {name: np.concatenate([prior[name], mechanism.type_spaces[name].sample(rng, count)]) for name in mechanism.agents}
+
+
+def tied(mechanism: Any) -> dict[str, Any]:
+    """Profiles where everybody has the lowest, the middle and the highest type: ties everywhere, goods that nobody or everybody wants."""
+    spaces = mechanism.type_spaces
+    grids = {name: spaces[name].grid(3) for name in mechanism.agents}
+    rows = {name: [0, len(grid) // 2, len(grid) - 1] for name, grid in grids.items()}
+    return {name: grids[name][rows[name]] for name in mechanism.agents}
+
+
+def row(profiles: Mapping[str, Any], k: int) -> dict[str, Any]:
+    """One profile of a batch."""
+    return {name: values[k] for name, values in profiles.items()}
+
+
+def over(mechanism: Any, outcomes: Any) -> Any:
+    """How much more is allocated than there is."""
+    matrix = getattr(mechanism, "matrix", None)
+    return mechanism.excess(matrix(outcomes.allocation) if matrix is not None else outcomes.allocation)
+
+
+def test_the_registry_is_not_empty() -> None:
+    assert {"first_price", "second_price"} <= set(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_says_what_it_is(name: str) -> None:
+    entry, mechanism = registry()[name], made(name)
+    assert entry.summary.endswith(".")
+    assert mechanism.formula
+    assert mechanism.source
+    assert mechanism.guarantees, "a mechanism says what it guarantees, and what not"
+    for claim in mechanism.guarantees:
+        assert claim.source, claim
+        assert claim.holds or claim.when or claim.source
+    assert len(mechanism.agents) == entry.least
+    assert set(mechanism.type_spaces) == set(mechanism.agents)
+
+
+@pytest.mark.parametrize("more", [0, 1])
+@pytest.mark.parametrize("name", NAMES)
+def test_no_more_is_allocated_than_there_is(name: str, more: int) -> None:
+    mechanism = made(name, more)
+    for profiles in (drawn(mechanism, 50), tied(mechanism)):
+        outcomes = mechanism.outcomes(profiles)
+        for agent in mechanism.agents:
+            assert np.isfinite(outcomes.payments[agent]).all()
+            assert np.isfinite(outcomes.allocation[agent]).all()
+        if mechanism.excess is not None:
+            assert over(mechanism, outcomes).max() <= ROUNDING
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_batch_is_a_loop(name: str) -> None:
+    mechanism = made(name, 1)
+    profiles = {agent: np.concatenate([a, b]) for (agent, a), b in zip(drawn(mechanism, 3).items(), tied(mechanism).values(), strict=True)}
+    batch = mechanism.outcomes(profiles)
+    for k in range(len(profiles[mechanism.agents[0]])):
+        one = mechanism.outcome(row(profiles, k))
+        for agent in mechanism.agents:
+            np.testing.assert_allclose(batch.allocation[agent][k], one.allocation[agent], rtol=1e-9, atol=1e-12)
+            np.testing.assert_allclose(batch.payments[agent][k], one.payments[agent], rtol=1e-9, atol=1e-12)
+            assert mechanism.values(agent, batch, profiles[agent])[k] == pytest.approx(mechanism.value(agent, one, profiles[agent][k]))
+        assert mechanism.welfares(batch, profiles)[k] == pytest.approx(mechanism.welfare(one, row(profiles, k)))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_it_says_of_itself_stands_before_the_auditor(name: str) -> None:
+    mechanism = judged(name)
+    says = {p: [c for c in mechanism.guarantees if c.property == p] for p in PROPERTIES}
+    asked = [p for p, claims in says.items() if claims]
+    assert asked, "a mechanism with nothing that the auditor knows"
+    for finding in audit(mechanism, asked, effort=EFFORT):
+        claims = says[finding.property]
+        if any(claim.holds for claim in claims):
+            assert finding.verdict is not Verdict.REFUTED, f"{finding.property} is claimed; {finding.reason}; {finding.witness}"
+        elif (name, finding.property) in BEYOND_THE_QUICK_AUDIT:
+            assert finding.verdict is not Verdict.REFUTED, "no longer beyond the quick audit: take it off the list"
+        else:
+            assert finding.verdict is Verdict.REFUTED, f"{finding.property} is said not to hold; {finding.reason}"
+            assert finding.witness is not None
+            assert replay(mechanism, finding) == pytest.approx(finding.witness.gain)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_bad_reports_are_refused_in_one_line(name: str) -> None:
+    mechanism = made(name)
+    truth = row(drawn(mechanism, 1), 0)
+    first, last = mechanism.agents[0], mechanism.agents[-1]
+    top = np.max(mechanism.type_spaces[last].grid(2), axis=0)
+    wrong: list[dict[str, Any]] = [
+        {**truth, last: np.full_like(np.asarray(truth[last], dtype=float), np.nan)},
+        {**truth, last: np.asarray(top) * 2.0 + 1.0},
+        {**truth, last: -np.abs(np.asarray(top)) - 1.0},
+        {**truth, last: "a lot"},
+        {agent: value for agent, value in truth.items() if agent != first},
+        {**truth, "nobody": truth[first]},
+    ]
+    for reports in wrong:
+        with pytest.raises(InputError) as refused:
+            mechanism.outcome(reports)
+        assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_agents_names_given_twice_and_unknown_options_are_refused(name: str) -> None:
+    entry = registry()[name]
+    with pytest.raises(InputError):
+        make(name, ["ann"] * max(2, entry.least))
+    with pytest.raises(InputError):
+        make(name, 0)
+    with pytest.raises(InputError, match="unknown options"):
+        make(name, entry.least, colour="blue")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_agents_may_be_named(name: str) -> None:
+    names = ["ann", "bob", "cem", "dee", "eva"][: registry()[name].least]
+    assert list(make(name, names).agents) == names
+
+
+@given(data=st.data())
+@settings(deadline=None, max_examples=40)
+def test_no_single_item_is_given_twice_whatever_the_bids(data: st.DataObject) -> None:
+    name = data.draw(st.sampled_from([n for n in NAMES if registry()[n].family == "single item"]))
+    mechanism = made(name, 1)
+    spaces = mechanism.type_spaces
+    shares = st.sampled_from([0.0, 0.25, 0.5, 1.0])
+    profile = {agent: np.asarray([np.interp(data.draw(shares), [0, 1], spaces[agent].grid(2))]) for agent in mechanism.agents}
+    outcomes = mechanism.outcomes(profile)
+    assert over(mechanism, outcomes).max() <= ROUNDING
+
+
+def test_a_mechanism_that_allocates_too_much_is_seen() -> None:
+    """The control: two winners of one item."""
+    from hurwicz.mechanisms import single_parameter
+
+    everybody = single_parameter("everybody wins", lambda b: (np.ones_like(b), 0 * b), 2, excess=lambda x: x.sum(axis=1) - 1.0)
+    assert over(everybody, everybody.outcomes(tied(everybody))).max() == pytest.approx(1.0)
+
+
+def test_properties_are_the_house_s() -> None:
+    for name in NAMES:
+        for claim in made(name).guarantees:
+            assert isinstance(claim.property, str)
+            assert claim.property in PROPERTIES or claim.property.islower(), f"{name}: {claim.property}"
+    assert Property.DSIC in PROPERTIES
