@@ -13,6 +13,8 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
@@ -25,7 +27,7 @@ Step = Callable[[], float]
 _WORDS = {"hurwicz, fused pass": 3, "hurwicz, JAX shard_map": 5, "JAX, plain jit": 6, "numpy": 7, "torch autograd": 10}
 
 
-def _data(n: int, dtype: Any) -> tuple[np.ndarray, np.ndarray, float, float]:
+def _data(n: int, dtype: Any) -> tuple[Float[NDArray[Any], " {n}"], Float[NDArray[Any], " {n}"], float, float]:
     rng = np.random.default_rng(20251220)
     lam = rng.uniform(0.05, 0.15, n).astype(dtype)
     x = rng.uniform(0.0, 0.2, n).astype(dtype)

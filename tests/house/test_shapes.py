@@ -19,6 +19,7 @@ from hurwicz.typespaces import FinitePrior, Interval, Uniform
 ROOT = Path(__file__).resolve().parents[2]
 # Rooms whose every array says its shape. A room is added here once it does.
 ROOMS = (
+    "benchmarks",
     "src/hurwicz/_foundation",
     "src/hurwicz/formats",
     "src/hurwicz/prices/beliefs.py",
@@ -26,6 +27,7 @@ ROOMS = (
     "src/hurwicz/prices/dispatch",
     "src/hurwicz/prices/payments",
     "src/hurwicz/prices/populations",
+    "src/hurwicz/reproductions",
     "src/hurwicz/typespaces/priors.py",
     "src/hurwicz/typespaces/spaces.py",
     "src/hurwicz/valuations",

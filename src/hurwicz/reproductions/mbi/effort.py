@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float64
 
 from hurwicz._foundation import FloatArray
 from hurwicz.reproductions.mbi.claim import Claim, Context, Experiment, Plot, compare
@@ -60,7 +61,7 @@ def c11(context: Context) -> tuple[Sequence[Claim], Sequence[Plot]]:  # noqa: AR
     return claims, []
 
 
-def drifting_responses(drift: float, *, rounds: int, step: float, weight: float, target: float) -> FloatArray:
+def drifting_responses(drift: float, *, rounds: int, step: float, weight: float, target: float) -> Float64[FloatArray, "2"]:
     """C.12 as the paper runs it: gradient responses while agent 1's cost k T x1² grows with the round T = 1, 2, ..."""
     from hurwicz.prices import DeclaredAgent, Offer
     from hurwicz.reproductions.mbi.markets import aggregate_market
@@ -76,7 +77,7 @@ def drifting_responses(drift: float, *, rounds: int, step: float, weight: float,
     return np.array([float(x["1"]), float(x["2"])])
 
 
-def drift_by_recursion(drift: float, *, rounds: int, step: float, weight: float, target: float) -> FloatArray:
+def drift_by_recursion(drift: float, *, rounds: int, step: float, weight: float, target: float) -> Float64[FloatArray, "2"]:
     """The same as plain matrix products: the second route."""
     x = np.zeros(2)
     for t in range(1, rounds + 1):
@@ -94,7 +95,7 @@ def c12(context: Context) -> tuple[Sequence[Claim], Sequence[Plot]]:
     drift, rounds, weight, target = 5e-5, 5000, 0.1, 2.0
     recipe: dict[str, Any] = {"rounds": rounds, "step": 0.05, "weight": weight, "target": target}
 
-    def loss(x: FloatArray) -> float:
+    def loss(x: Float64[FloatArray, "2"]) -> float:
         return float((x.sum() - target) ** 2 + weight * (x @ x))
 
     context.say("C.12: five thousand responses under a growing cost")

@@ -6,9 +6,9 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from jaxtyping import Float64
 
-from hurwicz._foundation import InputError, NotConvergedError
+from hurwicz._foundation import FloatArray, InputError, NotConvergedError
 
 _ROUNDING = 1e-12  # far above what float64 loses in the few operations of one bound
 
@@ -22,15 +22,15 @@ class Certificate:
         value: L there.
         radius: outside of |x| <= radius L exceeds L(0).
         cells: cells that were bounded below and excluded, or kept.
-        hull: (2, 2) box (lower, upper) that holds every point with L <= value.
+        hull: box (lower, upper) that holds every point with L <= value.
         curvature: least eigenvalue of the Hessian anywhere in the hull, > 0: one stationary point there, and it is the minimum.
     """
 
-    point: NDArray[np.float64]
+    point: Float64[FloatArray, "2"]
     value: float
     radius: float
     cells: int
-    hull: NDArray[np.float64]
+    hull: Float64[FloatArray, "2 2"]
     curvature: float
 
 
@@ -50,26 +50,26 @@ class RippledLoss:
     amplitude: float
     frequency: float
 
-    def value(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
-        """L at points x (..., 2)."""
+    def value(self, x: Float64[FloatArray, "*points 2"]) -> Float64[FloatArray, "*points"]:
+        """L at points x."""
         ripple = self.amplitude * np.sin(self.frequency * x[..., 1])
         return np.asarray(np.square(x.sum(axis=-1) - self.target) + self.weight * np.square(x).sum(axis=-1) + ripple)
 
-    def gradient(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Gradient of L at points x (..., 2)."""
+    def gradient(self, x: Float64[FloatArray, "*points 2"]) -> Float64[FloatArray, "*points 2"]:
+        """Gradient of L at points x."""
         common = 2.0 * (x.sum(axis=-1) - self.target)
         ripple = self.amplitude * self.frequency * np.cos(self.frequency * x[..., 1])
         return np.stack([common + 2.0 * self.weight * x[..., 0], common + 2.0 * self.weight * x[..., 1] + ripple], axis=-1)
 
-    def hessian(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+    def hessian(self, x: Float64[FloatArray, "2"]) -> Float64[FloatArray, "2 2"]:
         """The 2×2 Hessian of L at one point."""
         bend = -self.amplitude * self.frequency**2 * math.sin(self.frequency * float(x[1]))
         return np.array([[2.0 + 2.0 * self.weight, 2.0], [2.0, 2.0 + 2.0 * self.weight + bend]])
 
-    def floor(self, centre: NDArray[np.float64], half: float) -> NDArray[np.float64]:
+    def floor(self, centre: Float64[FloatArray, "*points 2"], half: float) -> Float64[FloatArray, "*points"]:
         """A lower bound of L on squares: L(c) - |grad L(c)|·h - a w² h² / 2; the convex part bends up, the ripple at most by a w²."""
         slope = np.abs(self.gradient(centre)).sum(axis=-1) * half
-        bound: NDArray[np.float64] = self.value(centre) - slope - 0.5 * self.amplitude * self.frequency**2 * half**2 - _ROUNDING
+        bound: FloatArray = self.value(centre) - slope - 0.5 * self.amplitude * self.frequency**2 * half**2 - _ROUNDING
         return bound
 
     def least_curvature(self, lower: float, upper: float) -> float:

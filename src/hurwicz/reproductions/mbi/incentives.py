@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from jaxtyping import Float64
 
 from hurwicz._foundation import FloatArray
 from hurwicz.reproductions.mbi.beliefs import belief_losses
@@ -18,13 +19,13 @@ if TYPE_CHECKING:
     from hurwicz.prices.direct import PriceMechanism
 
 
-def transfers(direct: PriceMechanism, reports: dict[str, float]) -> FloatArray:
+def transfers(direct: PriceMechanism, reports: dict[str, float]) -> Float64[FloatArray, "agents"]:
     """What each agent receives at these reports."""
     payments = direct.outcome(reports).payments
     return np.array([-payments[name] for name in direct.agents])
 
 
-def pivot_transfers(problem: Aggregate) -> FloatArray:
+def pivot_transfers(problem: Aggregate) -> Float64[FloatArray, "agents"]:
     """Clarke transfers in closed form: L* without i, less what L* leaves the others: Y² / (1 + sum_{j != i} 1/lambda_j) - (L* - C_i)."""
     inverse = 1.0 / problem.curvature
     without = problem.target**2 / (1.0 + inverse.sum() - inverse)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float64
 
 from hurwicz._foundation import FloatArray
 
@@ -16,11 +17,11 @@ class Aggregate:
     """min (sum_i x_i - Y)² + sum_i lambda_i x_i²: the form of C.2 to C.4, C.6 to C.9 and C.13 to C.17.
 
     Attributes:
-        curvature: lambda, shape (agents,).
+        curvature: lambda.
         target: Y.
     """
 
-    curvature: FloatArray
+    curvature: Float64[FloatArray, "agents"]
     target: float
 
     @property
@@ -28,7 +29,7 @@ class Aggregate:
         """Agents are numbered from 1, as in the paper."""
         return tuple(str(i + 1) for i in range(self.curvature.size))
 
-    def optimum(self) -> FloatArray:
+    def optimum(self) -> Float64[FloatArray, "agents"]:
         """x* = Y / (lambda_i (1 + sum_j 1/lambda_j)), the closed form."""
         return np.asarray(self.target / (self.curvature * (1.0 + np.sum(1.0 / self.curvature))))
 
@@ -36,11 +37,11 @@ class Aggregate:
         """L* = Y² / (1 + sum_j 1/lambda_j)."""
         return float(self.target**2 / (1.0 + np.sum(1.0 / self.curvature)))
 
-    def loss(self, x: FloatArray) -> float:
+    def loss(self, x: Float64[FloatArray, "agents"]) -> float:
         """L at x."""
         return float((x.sum() - self.target) ** 2 + np.sum(self.curvature * x**2))
 
-    def hessian_eigenvalues(self) -> FloatArray:
+    def hessian_eigenvalues(self) -> Float64[FloatArray, "agents"]:
         """Eigenvalues of 2 (1 1ᵀ + diag lambda), ascending."""
         n = self.curvature.size
         return np.asarray(np.linalg.eigvalsh(2.0 * (np.ones((n, n)) + np.diag(self.curvature))))

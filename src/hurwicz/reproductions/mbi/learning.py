@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 
 import numpy as np
+from jaxtyping import Float64
 
 from hurwicz._foundation import FloatArray
 from hurwicz.reproductions.mbi import ppo
@@ -23,7 +24,9 @@ _RATE_IN_PAPER = 50.0  # abstract: "empirically 50x faster than Model-Free Reinf
 _NOT_RUN = "The paper's PPO figures are constants in its code, not a run: there is no figure of its to compare with."
 
 
-def gradient_to_gap(start: FloatArray, *, step: float, gap: float = GAP, rounds: int = 100_000) -> tuple[int | None, float, float]:
+def gradient_to_gap(
+    start: Float64[FloatArray, "agents"], *, step: float, gap: float = GAP, rounds: int = 100_000
+) -> tuple[int | None, float, float]:
     """(rounds, seconds, loss) of the paper's gradient responses on C.2 to L <= (1 + gap) L*, without the book-keeping of a plotted run."""
     from hurwicz.prices.populations import ArrayPopulation
 
@@ -92,7 +95,9 @@ def c6(context: Context) -> tuple[Sequence[Claim], Sequence[Plot]]:
     return claims, []
 
 
-def _learned(context: Context, name: str, start: FloatArray, gradient_seconds: float, best: float, box: float) -> tuple[list[Claim], float]:
+def _learned(
+    context: Context, name: str, start: Float64[FloatArray, "agents"], gradient_seconds: float, best: float, box: float
+) -> tuple[list[Claim], float]:
     what = f"loss that PPO reaches in its time box, start {name}"
     if not ppo.installed():
         reason = "Skipped: stable-baselines3 is not installed (pip install 'hurwicz[bench]')."

@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from jaxtyping import Float64
 
 from hurwicz._foundation import FloatArray
 from hurwicz.reproductions.mbi.instances import Aggregate
@@ -64,7 +65,7 @@ def population(problem: Aggregate) -> PopulationAgent:
     return PopulationAgent("agents", Quadratic(), problem.curvature, Box(0.0, np.inf))
 
 
-def vector(problem: Aggregate, actions: Mapping[str, Any]) -> FloatArray:
+def vector(problem: Aggregate, actions: Mapping[str, Any]) -> Float64[FloatArray, "agents"]:
     """Actions by name as one array in the agents' order."""
     return np.array([float(actions[name]) for name in problem.names])
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from jaxtyping import Float64
 
+from hurwicz._foundation import FloatArray
 from hurwicz.reproductions.mbi.claim import Claim, Context, Experiment, Plot, compare
 from hurwicz.reproductions.mbi.instances import C2, C3, Aggregate
 from hurwicz.reproductions.mbi.markets import aggregate_market, declared, population, population_market, vector
@@ -132,12 +134,14 @@ def c2(context: Context) -> tuple[Sequence[Claim], Sequence[Plot]]:
     return claims, [plot]
 
 
-def _answers(transcript: object) -> list[tuple[int, dict[str, np.ndarray]]]:
+def _answers(transcript: object) -> list[tuple[int, dict[str, Float64[FloatArray, "..."]]]]:
     rounds = transcript.rounds  # type: ignore[attr-defined]
     return [(k + 1, {name: answer for name, (_, answer) in row.items()}) for k, row in enumerate(rounds)]
 
 
-def _excess(market: object, agents: Sequence[object], data: dict[str, float], actions: dict[str, np.ndarray], best: float) -> float:
+def _excess(
+    market: object, agents: Sequence[object], data: dict[str, float], actions: dict[str, Float64[FloatArray, "..."]], best: float
+) -> float:
     from hurwicz.prices import total_loss
 
     return float(total_loss(market, actions, agents, data=data)) - best  # type: ignore[arg-type]

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float64
 
 from hurwicz._foundation import FloatArray
 from hurwicz.reproductions.mbi.instances import Aggregate
@@ -21,14 +22,14 @@ class Path:
         losses: L before the first round and after each; shorter than asked for where the run diverged.
         totals: sum of the actions, likewise.
         actions: the last actions.
-        history: actions after each kept round, (kept, agents), or empty.
+        history: actions after each kept round, or empty.
         diverged: L passed 1e100.
     """
 
-    losses: FloatArray
-    totals: FloatArray
-    actions: FloatArray
-    history: FloatArray
+    losses: Float64[FloatArray, "rounds"]
+    totals: Float64[FloatArray, "rounds"]
+    actions: Float64[FloatArray, "agents"]
+    history: Float64[FloatArray, "kept agents"]
     diverged: bool
 
     def rounds_to(self, loss: float) -> int | None:
@@ -37,7 +38,9 @@ class Path:
         return int(inside[0]) if inside.size else None
 
 
-def gradient_path(problem: Aggregate, start: FloatArray, *, step: float, rounds: int, lower: float = -math.inf, keep: bool = False) -> Path:
+def gradient_path(
+    problem: Aggregate, start: Float64[FloatArray, "agents"], *, step: float, rounds: int, lower: float = -math.inf, keep: bool = False
+) -> Path:
     """x_i <- max(lower, x_i + eta (p - 2 lambda_i x_i)) with p = -2 (sum x - Y), ``rounds`` times."""
     from hurwicz.prices.populations import ArrayPopulation
 

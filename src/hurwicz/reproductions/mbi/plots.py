@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from jaxtyping import Int64, Shaped
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
@@ -20,8 +21,8 @@ class Line:
     """One curve: its label, its points, and a matplotlib style."""
 
     label: str
-    x: Sequence[float | int] | NDArray[Any]
-    y: Sequence[float | int] | NDArray[Any]
+    x: Sequence[float | int] | Shaped[NDArray[Any], "points"]
+    y: Sequence[float | int] | Shaped[NDArray[Any], "points"]
     style: str = "-"
 
 
@@ -58,7 +59,7 @@ def lines(
     return figure
 
 
-def _thinned(size: int, logarithmic: bool) -> np.ndarray[Any, np.dtype[np.int64]]:
+def _thinned(size: int, logarithmic: bool) -> Int64[NDArray[np.int64], "kept"]:
     if size <= _MOST_POINTS:
         return np.arange(size)
     spaced = np.geomspace(1, size, _MOST_POINTS) - 1 if logarithmic else np.linspace(0, size - 1, _MOST_POINTS)

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from jaxtyping import Bool, Float32, Float64
 from numpy.typing import NDArray
 
-from hurwicz._foundation import InputError, MissingExtraError
+from hurwicz._foundation import FloatArray, InputError, MissingExtraError
 
 _ENDLESS = 2**40  # samples; the box closes long before
 
@@ -87,7 +88,7 @@ class PPORun:
         samples_to_gap: samples when L first came within ``gap`` of the optimum; ``None`` if never.
         seconds_to_gap: the same in seconds.
         below: agents whose mean action lies below the clamp at 0 when the box closes.
-        curve: rows (samples, seconds, L of the mean action), one an update.
+        curve: samples, seconds and L of the mean action at each update.
     """
 
     samples: int
@@ -97,7 +98,7 @@ class PPORun:
     samples_to_gap: int | None
     seconds_to_gap: float | None
     below: int
-    curve: NDArray[np.float64]
+    curve: Float64[FloatArray, "updates 3"]
 
 
 def installed() -> bool:
@@ -105,7 +106,7 @@ def installed() -> bool:
     return importlib.util.find_spec("stable_baselines3") is not None
 
 
-def joint_loss(x: NDArray[np.float64], target: float, weight: float) -> NDArray[np.float64]:
+def joint_loss(x: Float64[FloatArray, "*batch agents"], target: float, weight: float) -> Float64[FloatArray, "*batch"]:
     """L = (sum_i x_i - Y)² + lambda sum_i x_i², over the last axis."""
     return np.asarray(np.square(x.sum(axis=-1) - target) + weight * np.square(x).sum(axis=-1))
 
@@ -121,15 +122,22 @@ def _environment(agents: int, target: float, weight: float, copies: int) -> Any:
         def __init__(self) -> None:
             super().__init__(copies, spaces.Box(-1.0, 1.0, (1,), np.float32), spaces.Box(-1.0, 1.0, (agents,), np.float32))
             self._observation = np.ones((copies, 1), np.float32)
-            self._actions: NDArray[np.float64] = np.zeros((copies, agents))
+            self._actions: Float64[FloatArray, "copies agents"] = np.zeros((copies, agents))
 
-        def reset(self) -> NDArray[np.float32]:
+        def reset(self) -> Float32[NDArray[np.float32], "copies 1"]:
             return self._observation.copy()
 
-        def step_async(self, actions: NDArray[np.float32]) -> None:
+        def step_async(self, actions: Float32[NDArray[np.float32], "copies agents"]) -> None:
             self._actions = np.asarray(actions, np.float64)
 
-        def step_wait(self) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_], list[dict[str, Any]]]:
+        def step_wait(
+            self,
+        ) -> tuple[
+            Float32[NDArray[np.float32], "copies 1"],
+            Float32[NDArray[np.float32], "copies"],
+            Bool[NDArray[np.bool_], "copies"],
+            list[dict[str, Any]],
+        ]:
             reward = -joint_loss(1.0 + self._actions, target, weight)
             infos: list[dict[str, Any]] = [{} for _ in range(copies)]
             return self._observation.copy(), reward.astype(np.float32), np.ones(copies, bool), infos
@@ -159,7 +167,7 @@ def train(
     target: float = 10.0,
     weight: float = 0.1,
     gap: float = 1e-3,
-    start: NDArray[np.float64] | None = None,
+    start: Float64[FloatArray, "agents"] | None = None,
     seed: int = 0,
     settings: PPOSettings | None = None,
     stop_at_gap: bool = False,
@@ -210,7 +218,7 @@ def _train(
     target: float,
     weight: float,
     gap: float,
-    start: NDArray[np.float64] | None,
+    start: Float64[FloatArray, "agents"] | None,
     seed: int,
     tuned: PPOSettings,
     stop_at_gap: bool,

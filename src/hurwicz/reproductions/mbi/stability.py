@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float64
 
 from hurwicz._foundation import FloatArray
 from hurwicz.reproductions.mbi.claim import Claim, Context, Experiment, Plot, compare
@@ -122,7 +123,9 @@ class StationaryLoss:
     clamped_share: float
 
 
-def noisy_loss(problem: Aggregate, start: FloatArray, *, step: float, variance: float, rounds: int, tail: int, seed: int) -> StationaryLoss:
+def noisy_loss(
+    problem: Aggregate, start: Float64[FloatArray, "agents"], *, step: float, variance: float, rounds: int, tail: int, seed: int
+) -> StationaryLoss:
     """Run x <- max(0, x + eta (p - grad C) + noise), with and without the max, on one stream of noise."""
     from hurwicz.reproductions.mbi.noise_kernels import noisy_responses
 

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
+from jaxtyping import Float64
 
+from hurwicz._foundation import FloatArray
 from hurwicz.reproductions.mbi.claim import Claim, Context, Experiment, Plot, compare
 from hurwicz.reproductions.mbi.instances import C4, Aggregate
 from hurwicz.reproductions.mbi.markets import aggregate_market, declared, vector
@@ -63,7 +65,7 @@ def c13(context: Context) -> tuple[Sequence[Claim], Sequence[Plot]]:  # noqa: AR
     return claims, [plot]
 
 
-def gradient_limit(problem: Aggregate, step: float, rounds: int) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+def gradient_limit(problem: Aggregate, step: float, rounds: int) -> Float64[FloatArray, "agents"]:
     """Actions after ``rounds`` gradient responses from 0, by the eigenvectors of the Hessian: x* - (1 - eta H)^T x*."""
     n = problem.curvature.size
     values, vectors = np.linalg.eigh(2.0 * (np.ones((n, n)) + np.diag(problem.curvature)))
