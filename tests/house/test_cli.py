@@ -76,7 +76,7 @@ MISTAKES = {
     "unknown key": (CASE + "max_round = 3\n", "s.toml:3: max_round: unknown key; did you mean 'max_rounds'?"),
     "unknown rule": (CASE + 'payments = [\n  "linear",\n  "linnear",\n]\n', "s.toml:3: payments.1: expected"),
     "rule twice": (CASE + 'payments = ["linear", "linear"]\n', "s.toml:3: payments: expected each rule at most once"),
-    "wrong type": (CASE + 'max_rounds = "ten"\n', "s.toml:3: max_rounds: expected a valid integer; got 'ten'"),
+    "wrong type": (CASE + 'max_rounds = "ten"\n', "s.toml:3: max_rounds: expected a whole number; got 'ten'"),
     "not finite": (CASE + "value_of_lost_load = nan\n", "s.toml:3: value_of_lost_load: expected"),
     "infinite": (CASE + "tolerance = inf\n", "s.toml:3: tolerance: expected"),
     "empty interval": (CASE + "[prior]\nlow = 2.0\nhigh = 1.0\n", "s.toml:3: prior: expected an interval with low < high"),

@@ -14,6 +14,14 @@ from hurwicz._foundation import ScenarioError
 from hurwicz.scenarios.schema import KINDS, Scenario, table_of
 
 _Location = tuple[str | int, ...]
+_WORDS = {
+    "a valid integer": "a whole number",
+    "a valid number": "a number",
+    "a valid string": "a text",
+    "a valid list": "a list",
+    "a valid boolean": "true or false",
+    "a valid dictionary": "a table",
+}
 
 
 def load_scenario(path: str | Path) -> Scenario:
@@ -77,8 +85,7 @@ def build_scenario(kind: str, values: Mapping[str, Any]) -> Scenario:
     try:
         return model.model_validate({"kind": kind} | dict(values))
     except ValidationError as error:
-        mistakes = [_sentence(detail, tuple(detail["loc"]), model) for detail in error.errors()]
-        raise ScenarioError("\n".join(mistakes)) from None
+        raise ScenarioError("\n".join(sentence for _, sentence in _mistakes(error, model))) from None
 
 
 def _lines(text: str) -> dict[_Location, int]:
@@ -112,14 +119,38 @@ def _locations(content: Any, here: _Location = ()) -> list[_Location]:
 def _with_lines(error: ValidationError, model: type[BaseModel], path: Path, lines: dict[_Location, int]) -> ScenarioError:
     """All mistakes in one error: the first carries the line, the others follow, each with its own."""
     mistakes = []
-    for detail in error.errors():
-        location = tuple(detail["loc"])
+    for location, sentence in _mistakes(error, model):
         known = next((location[:n] for n in range(len(location), 0, -1) if location[:n] in lines), ())
-        mistakes.append((lines.get(known), _sentence(detail, location, model)))
+        mistakes.append((lines.get(known), sentence))
     mistakes.sort(key=lambda mistake: mistake[0] or 0)
     line, message = mistakes[0]
     others = [f"{path}:{where}: {what}" if where else f"{path}: {what}" for where, what in mistakes[1:]]
     return ScenarioError("\n".join([message, *others]), path=path, line=line)
+
+
+def _mistakes(error: ValidationError, model: type[BaseModel]) -> list[tuple[_Location, str]]:
+    """Where and what, each key once: a value that fits none of the types that it may have is one mistake, told by all of them."""
+    found: dict[_Location, list[Any]] = {}
+    for detail in error.errors():
+        found.setdefault(_key(tuple(detail["loc"]), model), []).append(detail)
+    mistakes = []
+    for location, details in found.items():
+        first = details[0]
+        if len(details) > 1:
+            texts = dict.fromkeys(str(d["msg"]).removeprefix("Value error, ").removeprefix("Input should be ") for d in details)
+            first = {**first, "msg": "Input should be " + " or ".join(texts)}
+        mistakes.append((location, _sentence(first, location, model)))
+    return mistakes
+
+
+def _key(location: _Location, model: type[BaseModel]) -> _Location:
+    """The key of the file that a location is about, without the names of the types that pydantic tried."""
+    name = location[0] if location else None
+    if isinstance(name, str) and name in model.model_fields and table_of(model.model_fields[name].annotation) is None:
+        places = [part for part in location[1:] if isinstance(part, int)]
+        kinds = [part for part in location[1:] if isinstance(part, str)]
+        return (name,) if kinds else (name, *places)
+    return location
 
 
 def _sentence(detail: Any, location: _Location, model: type[BaseModel]) -> str:
@@ -134,7 +165,9 @@ def _sentence(detail: Any, location: _Location, model: type[BaseModel]) -> str:
     if detail["type"] == "too_short":
         return f"{name}: expected at least {detail['ctx']['min_length']} of them; got {detail['ctx']['actual_length']}"
     text = str(detail["msg"]).removeprefix("Value error, ").removeprefix("Input should be ")
-    came = "" if isinstance(detail["input"], dict) else f"; got {detail['input']!r}"
+    for theirs, ours in _WORDS.items():
+        text = text.replace(theirs, ours)
+    came = "" if isinstance(detail["input"], dict) or "; got " in text else f"; got {detail['input']!r}"
     return f"{name}: expected {text}{came}" if text != detail["msg"] else f"{name}: {text}{came}"
 
 

@@ -168,7 +168,7 @@ class MechanismTable(_Table):
     """A mechanism by name or from a file, with who takes part and what is believed of them."""
 
     mechanism: str = Field(description="a name that `hurwicz audit --list` shows, or FILE.py:FUNCTION, relative to this scenario")
-    agents: Annotated[int, Field(ge=1)] | list[str] | None = Field(None, description="how many take part, or their names; two if left out")
+    agents: int | list[str] | None = Field(None, description="how many take part, or their names; two if left out")
     prior: str | list[str] = Field(
         "uniform",
         description="prior of every agent's type (uniform, uniform:0,2, normal:.., finite:1,2,3, FILE.csv), or one for each agent",
@@ -176,6 +176,13 @@ class MechanismTable(_Table):
     grid: int | None = Field(None, ge=1, le=10_000, description="audit finitely many types: so many cells of the prior, by their middles")
     options: dict[str, Any] = Field(default_factory=dict, description="the mechanism's own options, such as reserve = 0.5")
     seed: int = Field(0, ge=0, description="seed of every random draw")
+
+    @field_validator("agents")
+    @classmethod
+    def _somebody(cls, agents: int | list[str] | None) -> int | list[str] | None:
+        if agents == [] or (isinstance(agents, int) and agents < 1):
+            raise ValueError(f"at least one agent; got {agents}")
+        return agents
 
     @field_validator("mechanism")
     @classmethod

@@ -1,0 +1,311 @@
+"""A mechanism audited from the command line or a file: what is written, what replays, and every mistake in one line."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from hurwicz._foundation import FormatError, InputError
+from hurwicz.cli import main
+from hurwicz.scenarios import build_scenario, load_scenario, run_scenario
+from hurwicz.scenarios.mechanisms import Recipe, make_mechanism, replay_file
+from hurwicz.scenarios.mechanisms.prior_text import beliefs_from, in_full
+from hurwicz.typespaces import Box, Interval
+
+OWN = '''"""A mechanism of one's own."""
+
+import numpy as np
+
+from hurwicz.mechanisms import single_parameter
+
+
+def highest(agents=2, *, prior=None, share: float = 1.0):
+    def rule(bids):
+        wins = (np.arange(bids.shape[1]) == bids.argmax(axis=1)[:, None]) * 1.0
+        return wins, share * wins * bids
+
+    return single_parameter("highest bid pays a share", rule, agents, prior=prior)
+
+
+def forgetful(agents=2):
+    def rule(bids):
+        return bids[:, 0], bids[:, 0]
+
+    return single_parameter("forgetful", rule, agents)
+
+
+def falls(agents=2):
+    return single_parameter("falls", lambda bids: 1 / 0, agents)
+
+
+def nothing(agents=2):
+    return 3
+
+
+made = highest(3)
+'''
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> str:
+    (tmp_path / "mine.py").write_text(OWN)
+    return str(tmp_path / "mine.py")
+
+
+def hurwicz(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: Any) -> tuple[int, str, str]:
+    """The command in this process: exit code, standard output, standard error."""
+    monkeypatch.setattr(sys, "argv", ["hurwicz", *map(str, arguments)])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    shown = capsys.readouterr()
+    return int(ended.value.code or 0), shown.out, shown.err
+
+
+def test_audit_writes_a_result_witnesses_and_a_page_and_each_witness_replays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["audit", "first_price", "--bidders", 3, "--no-equilibrium", "--out", tmp_path / "out"]
+    code, out, err = hurwicz(monkeypatch, capsys, *arguments)
+    assert code == 0, err
+    assert "refuted" in out
+    result = json.loads((tmp_path / "out" / "result.json").read_text())
+    verdicts = {finding["property"]: finding["verdict"] for finding in result["audit"]}
+    assert verdicts["DSIC"] == verdicts["BIC"] == "refuted"
+    assert verdicts["ex_post_IR"] != "refuted"
+    files = sorted(path.name for path in (tmp_path / "out").iterdir())
+    refuted = [name for name, verdict in verdicts.items() if verdict == "refuted"]
+    assert files == sorted(["report.html", "result.json", *(f"witness-{name}.json" for name in refuted)])
+    for name in refuted:
+        code, out, err = hurwicz(monkeypatch, capsys, "replay", tmp_path / "out" / f"witness-{name}.json")
+        assert code == 0, err
+        assert "\nreplays: " in out
+        replayed = replay_file(tmp_path / "out" / f"witness-{name}.json")
+        assert replayed.holds
+        assert replayed.gain > 0.0
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "<svg" in page
+    assert "<script" not in page
+    assert result["stories"]["DSIC"].split(".")[0] in page
+
+
+def test_second_price_is_not_refuted_and_says_what_it_declares(tmp_path: Path) -> None:
+    run = run_scenario(build_scenario("audit", {"mechanism": "second_price", "agents": 3, "properties": ["DSIC", "efficiency"]}))
+    assert [finding["verdict"] for finding in run.result["audit"]] != ["refuted", "refuted"]
+    assert all(finding["verdict"] in ("proved", "not_refuted") for finding in run.result["audit"])
+    assert [finding["declared"] for finding in run.result["audit"]] == ["holds", "holds"]
+    assert run.result["alarms"] == []
+    assert run.attachments == {}
+
+
+def test_a_grid_makes_the_audit_exhaustive() -> None:
+    run = run_scenario(build_scenario("audit", {"mechanism": "second_price", "agents": 3, "grid": 6, "properties": ["DSIC", "BIC"]}))
+    assert [finding["verdict"] for finding in run.result["audit"]] == ["proved", "proved"]
+    run = run_scenario(build_scenario("audit", {"mechanism": "first_price", "agents": 2, "grid": 6, "properties": ["DSIC"]}))
+    (finding,) = run.result["audit"]
+    assert finding["verdict"] == "refuted"
+    assert finding["method"].startswith("exhaustive")
+    # Bidding just above the lowest type's middle, 1/12, from the highest, 11/12: over by the tie broken in a lottery or won outright.
+    assert finding["value"] == pytest.approx(11 / 12 - 3 / 12, abs=1e-9)
+
+
+def test_json_is_the_result_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["audit", "second_price", "--property", "DSIC", "--grid", 4, "--json", "--out", tmp_path / "out"]
+    code, out, _ = hurwicz(monkeypatch, capsys, *arguments)
+    assert code == 0
+    assert json.loads(out) == json.loads((tmp_path / "out" / "result.json").read_text())
+
+
+def test_a_mechanism_of_ones_own_is_audited_and_its_witness_names_the_file(
+    own: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["--option", "share=0.5", "--property", "DSIC", "--no-equilibrium"]
+    code, _, err = hurwicz(monkeypatch, capsys, "audit", f"{own}:highest", "--bidders", "ann,bob", *options, "--out", tmp_path / "out")
+    assert code == 0, err
+    witness = json.loads((tmp_path / "out" / "witness-DSIC.json").read_text())
+    assert witness["mechanism"]["options"] == {"share": "0.5"} or witness["mechanism"]["options"] == {"share": 0.5}
+    assert witness["mechanism"]["agents"] == ["ann", "bob"]
+    assert witness["finding"]["witness"]["agent"] in ("ann", "bob")
+    assert hurwicz(monkeypatch, capsys, "replay", tmp_path / "out" / "witness-DSIC.json")[0] == 0
+    # moved with its file to another place, it replays still
+    moved = tmp_path / "elsewhere"
+    moved.mkdir()
+    (moved / "mine.py").write_text(OWN)
+    witness["mechanism"]["mechanism"] = "gone/mine.py:highest"
+    (moved / "w.json").write_text(json.dumps(witness))
+    assert replay_file(moved / "w.json").holds
+
+
+def test_a_mechanism_already_made_is_taken_as_it_is(own: str) -> None:
+    assert len(make_mechanism(Recipe(f"{own}:made")).agents) == 3
+    with pytest.raises(InputError, match="already made"):
+        make_mechanism(Recipe(f"{own}:made", 2))
+    cut = make_mechanism(Recipe(f"{own}:made", grid=4))
+    assert cut.type_spaces["bidder 1"].size == 4
+
+
+def test_a_witness_that_does_not_replay_exits_with_1(
+    own: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hurwicz(monkeypatch, capsys, "audit", f"{own}:highest", "--property", "DSIC", "--no-equilibrium", "--out", tmp_path)
+    path = tmp_path / "witness-DSIC.json"
+    content = json.loads(path.read_text())
+    content["finding"]["witness"]["gain"] *= 1.01
+    path.write_text(json.dumps(content))
+    code, out, _ = hurwicz(monkeypatch, capsys, "replay", path)
+    assert code == 1
+    assert "DOES NOT REPLAY" in out
+    code, out, _ = hurwicz(monkeypatch, capsys, "replay", path, "--json")
+    assert code == 1
+    assert json.loads(out)["replays"] is False
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["second_prise"], "did you mean second_price"),
+        (["second_price", "--option", "resrve=1"], "unknown option 'resrve'; did you mean 'reserve'?"),
+        (["second_price", "--option", "reserve=abc"], "option 'reserve': expected"),
+        (["second_price", "--option", "reserve=nan"], "reserve"),
+        (["second_price", "--option", "reserve"], "--option: expected NAME=VALUE, got 'reserve'"),
+        (["second_price", "--bidders", "0"], "agents: expected at least one agent; got 0"),
+        (["second_price", "--bidders", "ann,ann"], "different names"),
+        (["second_price", "--prior", "finite:1@0.5,2@0.6"], "sum to 1"),
+        (["second_price", "--prior", "uniform:1,0"], "low < high"),
+        (["second_price", "--prior", "uniform:a,b"], "no number"),
+        (["second_price", "--prior", "cauchy:1"], "prior: expected uniform"),
+        (["second_price", "--prior", "absent.csv"], "absent.csv: cannot be read"),
+        (["second_price", "--bidders", "3", "--prior", "uniform", "--prior", "uniform"], "one for each of 3 agents"),
+        (["second_price", "--prior", "finite:1,2", "--grid", "3"], "leave the grid out"),
+        (["second_price", "--property", "DSICC"], "DSICC"),
+        (["second_price", "--effort", "heroic"], "'quick', 'standard' or 'thorough'"),
+        (["second_price", "--grid", "0"], "grid: expected"),
+        ([], "expected the name of a mechanism"),
+        (["somewhere/absent.py:f"], "somewhere/absent.py: no such file"),
+        (["MINE"], "no function named; it defines highest"),
+        (["MINE:hihgest"], "no 'hihgest' in it; did you mean 'highest'?"),
+        (["MINE:nothing"], "expected a mechanism, got int without agents"),
+        (["MINE:forgetful"], "expected shares of shape"),
+        (["MINE:falls"], "mine.py:24: ZeroDivisionError: division by zero"),
+        (["MINE:forgetful", "--prior", "uniform:0,2", "--grid", "3"], "expected shares of shape"),
+        (["BROKEN:f"], "broken.py:2: SyntaxError"),
+        (["RAISES:f"], "raises.py:1: RuntimeError: no luck"),
+    ],
+)
+def test_a_mistake_is_one_line_exit_code_2_and_nothing_half_written(
+    arguments: list[str], message: str, own: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "broken.py").write_text("x = 1\ndef f(:\n")
+    (tmp_path / "raises.py").write_text("raise RuntimeError('no luck')\n")
+    places = {"MINE": own, "BROKEN": str(tmp_path / "broken.py"), "RAISES": str(tmp_path / "raises.py")}
+    words = [places.get(word.split(":")[0], word.split(":")[0]) + word[len(word.split(":")[0]) :] for word in arguments]
+    monkeypatch.chdir(tmp_path)
+    code, out, err = hurwicz(monkeypatch, capsys, "audit", *words, "--out", tmp_path / "out")
+    assert code == 2, err
+    assert message in err
+    assert "Traceback" not in err
+    assert err.count("\n") == 1
+    assert out == ""
+    assert not list(tmp_path.glob("out/*")), "something was left half written"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "is not valid JSON"),
+        ("[1]", "format: expected 'hurwicz witness 1'"),
+        ('{"format": "hurwicz witness 1"}', "is no whole witness file"),
+        ('{"format": "hurwicz witness 1", "mechanism": {}, "finding": {}}', "is no whole witness file"),
+    ],
+)
+def test_a_file_that_is_no_witness_is_refused(text: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "w.json").write_text(text)
+    with pytest.raises(FormatError, match=message):
+        replay_file(tmp_path / "w.json")
+    with pytest.raises(FormatError, match="cannot be read"):
+        replay_file(tmp_path / "absent.json")
+
+
+def test_a_witness_for_agents_that_are_not_there_is_bad_input(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hurwicz(monkeypatch, capsys, "audit", "first_price", "--property", "DSIC", "--no-equilibrium", "--out", tmp_path)
+    path = tmp_path / "witness-DSIC.json"
+    content = json.loads(path.read_text())
+    content["mechanism"]["agents"] = ["ann", "bob"]
+    path.write_text(json.dumps(content))
+    code, _, err = hurwicz(monkeypatch, capsys, "replay", path)
+    assert code == 2
+    assert "Traceback" not in err
+
+
+def test_a_scenario_file_says_the_same_as_the_command(tmp_path: Path, own: str) -> None:
+    (tmp_path / "s.toml").write_text(
+        'kind = "audit"\nmechanism = "mine.py:highest"\nagents = ["ann", "bob"]\nprior = "uniform:0,2"\nproperties = ["DSIC"]\n'
+        "equilibrium = false\n\n[options]\nshare = 0.5\n"
+    )
+    run = run_scenario(load_scenario(tmp_path / "s.toml"))
+    assert run.result["mechanism"]["options"] == {"share": 0.5}
+    # the highest value, 2, at a share of half: the truth pays 1, the least winning bid nothing
+    assert run.result["audit"][0]["value"] == pytest.approx(1.0, rel=1e-3)
+    (tmp_path / "wrong.toml").write_text('kind = "audit"\nmechanism = "second_price"\npropertys = ["DSIC"]\n')
+    with pytest.raises(InputError, match=r"wrong.toml:3: propertys: unknown key; did you mean 'properties'\?"):
+        load_scenario(tmp_path / "wrong.toml")
+
+
+def test_priors_from_text() -> None:
+    space = Interval(0.0, 1.0)
+
+    def mean(text: str) -> float:
+        return float(beliefs_from([text], {"a": space})["a"].mean)
+
+    assert mean("uniform") == 0.5
+    assert mean("uniform:0,3") == 1.5
+    assert mean("exponential:3") == pytest.approx(3.0, abs=1e-6)
+    assert mean("normal:2,0.5") == pytest.approx(2.0)
+    assert mean("normal:0.5,0.2,0,1") == pytest.approx(0.5)
+    assert mean("lognormal:0,0.5") == pytest.approx(np.exp(0.125), rel=1e-6)
+    assert mean("beta:2,6") == pytest.approx(0.25)
+    assert mean("finite:1,2,6") == pytest.approx(3.0)
+    assert mean("finite:0@0.25,4@0.75") == pytest.approx(3.0)
+    each = beliefs_from(["uniform:0,1", "uniform:0,2"], {"a": space, "b": space})
+    assert (each["a"].mean, each["b"].mean) == (0.5, 1.0)
+    box = beliefs_from(["uniform:0,4"], {"a": Box([0.0, 0.0], [1.0, 1.0])}, grid=4)["a"]
+    assert box.space.size == 16
+    assert np.allclose(box.mean, 2.0)
+    cut = beliefs_from(["exponential:1"], {"a": space}, grid=50)["a"]
+    points, mass = cut.quadrature(1)
+    assert mass[0] == pytest.approx(1.0 - np.exp(-(points[1] - points[0])), rel=1e-6)
+
+
+def test_past_types_from_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "past.csv"
+    path.write_text("value\n1.0\n3.0\n3.0\n1.0\n")
+    assert in_full([str(path)]) == ["finite:1.0@0.5,3.0@0.5"]
+    path.write_text("ann,bob\n1,2\n3,4\n")
+    each = beliefs_from([str(path)], {"ann": Interval(0.0, 1.0), "bob": Interval(0.0, 1.0)})
+    assert (each["ann"].mean, each["bob"].mean) == (2.0, 3.0)
+    for text, message in [
+        ("", "at least one row"),
+        ("value\n", "at least one row"),
+        ("1\nx\n", r"past.csv:2: expected a finite number, got 'x'"),
+        ("1\nnan\n", r"past.csv:2: expected a finite number, got 'nan'"),
+        ("1,2\n3\n", r"past.csv:2: expected 2 columns"),
+    ]:
+        path.write_text(text)
+        with pytest.raises(FormatError, match=message):
+            in_full([str(path)])
+
+
+def test_the_list_shows_every_mechanism(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    from hurwicz.mechanisms import registry
+
+    code, out, _ = hurwicz(monkeypatch, capsys, "audit", "--list", "--json")
+    assert code == 0
+    assert {row["name"] for row in json.loads(out)} == set(registry())
+    code, out, _ = hurwicz(monkeypatch, capsys, "audit", "--list")
+    assert all(name in out for name in registry())
