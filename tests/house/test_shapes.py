@@ -6,15 +6,17 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import jaxtyping
 import numpy as np
 import pytest
 
-from hurwicz.prices.beliefs import update
-from hurwicz.prices.payments import AllocationProblem, QuadraticAggregate, total_loss
-from hurwicz.typespaces import FinitePrior, Interval, Uniform
+from hurwicz.formats import packaged_case
+from hurwicz.prices.dispatch import dc_network
+from hurwicz.prices.payments import ConvexProblem, QuadraticAggregate, total_loss
+from hurwicz.typespaces import Interval, Uniform
 
 ROOT = Path(__file__).resolve().parents[2]
 # Rooms whose every array says its shape. A room is added here once it does.
@@ -114,27 +116,43 @@ def test_an_array_with_a_shape_is_not(annotation: str) -> None:
     assert not _bare(ast.parse(annotation, mode="eval").body)
 
 
-def _problem() -> AllocationProblem:
-    return QuadraticAggregate(2.0, ["a", "b"])
-
-
 def test_a_wrong_shape_is_refused_under_the_hook() -> None:
-    """Negative controls: one call each that only the annotation can refuse, next to the same call rightly shaped."""
-    problem, types = _problem(), [np.ones(3), np.ones(3)]
+    """Negative controls: calls that only the annotation can refuse, each next to the same call rightly shaped."""
+    problem, types = QuadraticAggregate(2.0, ["a", "b"]), [np.ones(3), np.ones(3)]
     assert total_loss(problem, np.ones((3, 2)), types).shape == (3,)
-    with pytest.raises(jaxtyping.TypeCheckError, match="actions"):
+    with pytest.raises(jaxtyping.TypeCheckError, match="'actions'"):
         total_loss(problem, np.ones(2), types)  # the batch axis is missing
-    with pytest.raises(jaxtyping.TypeCheckError, match="actions"):
+    with pytest.raises(jaxtyping.TypeCheckError, match="'actions'"):
         total_loss(problem, np.ones((3, 2), dtype=np.float32), types)
     prior = Uniform(Interval(0.0, 1.0))
     assert prior.pdf(np.ones(3)).shape == (3,)
-    with pytest.raises(jaxtyping.TypeCheckError, match="values"):
+    with pytest.raises(jaxtyping.TypeCheckError, match="'values'"):
         prior.pdf(np.ones(3, dtype=np.int64))
 
 
-def test_a_wrongly_shaped_result_of_a_callers_function_is_refused_under_the_hook() -> None:
-    prior = FinitePrior([0.1, 0.3, 0.5])
-    assert update(prior, lambda w: np.ones(len(w))).probabilities.shape == (3,)
+def test_two_arrays_of_one_length_by_name_must_have_it() -> None:
+    problem = QuadraticAggregate(2.0, ["a", "b"])
+    start, stop, types = np.zeros(3), np.ones(3), [np.ones(3), np.ones(3)]
+    assert problem.kinks(0, start, stop, types).shape == (3, 0)
+    with pytest.raises(jaxtyping.TypeCheckError, match="'stop'"):
+        problem.kinks(0, start, stop[:2], types)
+    with pytest.raises(jaxtyping.TypeCheckError, match="'types'"):
+        problem.cost(0, np.ones(3), np.ones(1))  # numpy would broadcast it
+
+
+def test_fields_are_checked_against_one_another() -> None:
+    net = dc_network(packaged_case("case14_ieee"))
+    with pytest.raises(jaxtyping.TypeCheckError, match="'pmax'"):
+        replace(net, pmax=net.pmax[:-1])
+    with pytest.raises(jaxtyping.TypeCheckError, match="'rate'"):
+        replace(net, rate=net.demand)
+
+
+def test_a_wrongly_shaped_result_is_refused_under_the_hook() -> None:
+    """S has to be one number: a caller's function that gives one an agent is caught where it is first used."""
+    wrong = ConvexProblem(lambda x: (x - 1.0) ** 2, lambda x, w: w * x**2, 2, low=0.0, high=1.0)
+    with pytest.raises(jaxtyping.TypeCheckError, match="return"):
+        wrong.system_loss(np.ones((3, 2)))
 
 
 UNCHECKED = """
