@@ -79,6 +79,10 @@ class Page:
         """Add a paragraph."""
         return self._add("text", text=text)
 
+    def story(self, title: str, text: str, verdict: str = "") -> Page:
+        """Add a framed paragraph under its own title, in the colour of ``verdict``."""
+        return self._add("story", title=title, text=text, verdict=verdict)
+
     def figures(self, entries: Mapping[str, Any]) -> Page:
         """Add a row of headline figures, name → value."""
         return self._add("figures", entries={name: cell_text(value) for name, value in entries.items()})
