@@ -16,28 +16,32 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 LONG = re.compile(r"^(make |pip |git |hurwicz reproduce mbi(?! --only)|python -m (benchmarks|hurwicz.reproductions))")
 
 
-def _commands() -> list[tuple[str, str]]:
+def _blocks() -> list[tuple[str, tuple[str, ...]]]:
+    """Page and commands of every block; those of one block share a folder, as a reader would expect."""
     found = []
     for page in PAGES:
         for block in re.findall(r"```(?:bash|sh)\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):
             lines = (line.split("#")[0].strip() for line in block.splitlines())
-            found += [(page.name, line) for line in lines if line and not LONG.match(line)]
+            commands = tuple(line for line in lines if line and not LONG.match(line))
+            if commands:
+                found.append((page.name, commands))
     return found
 
 
-@pytest.mark.parametrize(("page", "command"), _commands())
-def test_command_of_a_page_runs(page: str, command: str, tmp_path: Path) -> None:
-    words = shlex.split(command)
-    assert words[0] in {"hurwicz", "python"}, f"{page}: {command}"
-    words = [sys.executable, "-m", "hurwicz", *words[1:]] if words[0] == "hurwicz" else [sys.executable, *words[1:]]
+@pytest.mark.parametrize(("page", "commands"), _blocks())
+def test_commands_of_a_page_run(page: str, commands: tuple[str, ...], tmp_path: Path) -> None:
     (tmp_path / "examples").symlink_to(ROOT / "examples")
     (tmp_path / "docs").symlink_to(ROOT / "docs")
-    done = subprocess.run(words, capture_output=True, text=True, check=False, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
+    for command in commands:
+        words = shlex.split(command)
+        assert words[0] in {"hurwicz", "python"}, f"{page}: {command}"
+        words = [sys.executable, "-m", "hurwicz", *words[1:]] if words[0] == "hurwicz" else [sys.executable, *words[1:]]
+        done = subprocess.run(words, capture_output=True, text=True, check=False, cwd=tmp_path)
+        assert done.returncode == 0, f"{command}: {done.stderr}"
 
 
 def test_some_command_is_shown() -> None:
-    assert any(command.startswith("hurwicz run") for _, command in _commands())
+    assert any(command.startswith("hurwicz run") for _, commands in _blocks() for command in commands)
 
 
 def test_every_figure_that_a_page_shows_exists() -> None:
