@@ -80,6 +80,20 @@ def test_cubic_costs_share_a_load_as_the_first_order_conditions_say() -> None:
     assert found.objective == pytest.approx(0.001 * 60**3 + 0.004 * 30**3 + 900, rel=1e-9)
 
 
+def test_the_price_of_a_cubic_cost_is_right_in_every_digit_that_is_shown() -> None:
+    """The excess cost is of second order in the price: a plan within a loose tolerance must not carry a price of five digits."""
+    alone = coordinate(grid([50.0], [(1, 0.0, 100.0, "2 0 0 4 0.001 0 11 0")], []), tol=1e-6)
+    assert alone.prices[1] == pytest.approx(11 + 3 * 0.001 * 50**2, rel=5e-7)  # C' at the load
+    assert alone.price_rounds <= 10
+    two = [(1, 0.0, 100.0, "2 0 0 4 0.001 0 10 0"), (1, 0.0, 100.0, "2 0 0 4 0.004 0 10 0")]
+    shared = coordinate(grid([90.0], two, []), tol=1e-6)  # 3 a x² equal: 60 and 30 MW
+    assert shared.prices[1] == pytest.approx(10 + 3 * 0.001 * 60**2, rel=5e-7)
+
+
+def test_quadratic_costs_need_no_further_round_for_their_prices() -> None:
+    assert coordinate(packaged_case("case118_ieee"), tol=1e-6).price_rounds == 3
+
+
 def test_a_limit_of_ten_thousand_million_megawatts_is_none() -> None:
     units = [(1, 0.0, 1e12, "2 0 0 3 0.01 10 0"), (2, 0.0, 40.0, DEAR)]
     wide = grid([0.0, 50.0], units, [(1, 2, 0.1, 1e11)])
