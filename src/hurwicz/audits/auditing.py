@@ -85,7 +85,7 @@ def audit(
     findings = []
     unsteady = ""
     try:
-        e.probe()
+        e.probe(named)
     except UnsteadyError as error:
         unsteady = str(error)
     for name in wanted:
@@ -97,7 +97,7 @@ def audit(
         if not unsteady:
             try:
                 findings.append(_replayed(e, _one(e, name, named, common, _tell(progress, name)), common))
-                e.probe()
+                e.probe(named)
             except UnsteadyError as error:
                 unsteady = str(error)
     if unsteady:  # then nothing that was seen before counts either

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -40,7 +40,9 @@ class Evaluator:
         self.seconds_per_outcome = 0.0
         self.seconds_per_value = 0.0
         self._spans: dict[str, tuple[float, float]] = {}
+        self.lazy = False
         self._probes = 0
+        self._asked: list[tuple[Profiles, Outcomes, tuple[str, ...]]] = []
         self._begun = time.perf_counter()
 
     def restart(self) -> None:
@@ -85,39 +87,44 @@ class Evaluator:
                 found = self.mechanism.outcomes(reports)  # type: ignore[attr-defined]
             else:
                 found = _stack(
-                    [self.mechanism.outcome({name: reports[name][k] for name in self.agents}) for k in range(batch)], self.agents
+                    [self.mechanism.outcome({name: reports[name][k] for name in self.agents}) for k in range(batch)],
+                    self.agents,
+                    self.agents,
                 )
-            paid = np.stack([np.asarray(found.payments[name], dtype=np.float64) for name in self.agents], axis=1)
         except KeyError as error:
             raise InputError(f"audit: expected an allocation and a payment for every agent in each outcome, none for {error}") from error
-        if paid.shape != (batch, len(self.agents)):
-            raise InputError(f"audit: expected payments of shape ({batch},) for every agent, got {paid.shape[:1] + paid.shape[2:]}")
-        if not bool(np.all(np.isfinite(paid))):
-            row, column = np.argwhere(~np.isfinite(paid))[0]
-            raise InputError(
-                f"audit: expected finite payments, got {paid[row, column]} for agent {self.agents[column]!r} (NaN or infinity) "
-                f"at reports {row_of(reports, int(row))}"
-            )
-        return found
+        paid = CheckedPayments(found.payments, self.agents, reports, batch)
+        self.lazy = not isinstance(found.payments, dict)
+        if not self.lazy:
+            for name in self.agents:
+                paid[name]
+        return Outcomes(found.allocation, paid)
 
     def utilities(self, agent: str, outcomes: Outcomes, true_types: NDArray[Any]) -> FloatArray:
         """v_i - t_i at every outcome of a batch."""
-        paid = np.asarray(outcomes.payments[agent], dtype=np.float64)
+        gross = self.gross(agent, outcomes, true_types)
+        utility = gross - np.asarray(outcomes.payments[agent], dtype=np.float64)
+        if len(utility):
+            low, high = self._spans.get(agent, (np.inf, -np.inf))
+            self._spans[agent] = (min(low, float(utility.min())), max(high, float(utility.max())))
+        return utility
+
+    def gross(self, agent: str, outcomes: Outcomes, true_types: NDArray[Any]) -> FloatArray:
+        """v_i at every outcome of a batch."""
+        gross: FloatArray
         if self.batched:
-            gross: FloatArray = np.asarray(self.mechanism.values(agent, outcomes, true_types), dtype=np.float64)  # type: ignore[attr-defined]
+            gross = np.asarray(self.mechanism.values(agent, outcomes, true_types), dtype=np.float64)  # type: ignore[attr-defined]
         else:
-            gross = np.asarray([self.mechanism.value(agent, outcomes.one(k), true_types[k]) for k in range(len(paid))], dtype=np.float64)
+            gross = np.asarray(
+                [self.mechanism.value(agent, outcomes.one(k), true_types[k]) for k in range(len(true_types))], dtype=np.float64
+            )
         if not bool(np.all(np.isfinite(gross))):
             where = int(np.argmax(~np.isfinite(gross)))
             raise InputError(
                 f"audit: expected finite values of agent {agent!r}, got {gross[where]} (NaN or infinity) "
                 f"for true type {plain(true_types[where])}"
             )
-        utility = gross - paid
-        if len(utility):
-            low, high = self._spans.get(agent, (np.inf, -np.inf))
-            self._spans[agent] = (min(low, float(utility.min())), max(high, float(utility.max())))
-        return utility
+        return gross
 
     def span(self, agent: str) -> float:
         """Largest less smallest utility of an agent that this audit has seen, whatever was reported: the reach of one draw."""
@@ -149,43 +156,79 @@ class Evaluator:
             raise InputError(f"audit: expected numbers from {single}, got NaN")
         return found
 
-    def probe(self) -> None:
+    def probe(self, named: Profiles | None = None) -> None:
         """Ask a few profiles twice and in another order: is the mechanism a function of the reports, and how long does it take?
 
-        Two profiles where an outcome takes long, else sixteen; others at every call.
+        Two profiles where an outcome takes long, else sixteen. Every later call asks for those of the first once more (a state that has
+        drifted shows), and where outcomes are cheap for new ones as well. Payments that are dear are asked for at the named profiles.
 
         Raises:
             UnsteadyError: other outcomes for the same reports.
             InputError: ``outcome`` and ``outcomes`` differ.
         """
-        agree = self._asked_twice(2)
-        if self.seconds_per_outcome < 5e-3:
-            agree = self._asked_twice(16) and agree
+        for profiles, before, looked in self._asked:
+            self.compare(before, self.outcomes(profiles), profiles, looked)
+        if self._asked and self.dear:
+            return
+        agree = self._asked_twice(2, named)
+        if not self.dear:
+            agree = self._asked_twice(16, None) and agree
         if not agree:
             raise InputError("audit: expected outcome and outcomes of the mechanism to agree, they differ on a drawn profile")
 
-    def _asked_twice(self, count: int) -> bool:
+    @property
+    def dear(self) -> bool:
+        """True where an outcome takes long, or a payment that is computed when it is looked at."""
+        return self.seconds_per_outcome >= 5e-3 or (self.lazy and self.seconds_per_value >= 2e-3)
+
+    def _asked_twice(self, count: int, named: Profiles | None) -> bool:
         # whether the single form agrees on the first profile
         self._probes += 1
         rng = np.random.default_rng((self.seed, self._probes))
         profiles = {name: self.spaces[name].sample(rng, count) for name in self.agents}
+        if not self._asked:  # a mechanism that compiles does so before the clock runs
+            self.outcomes({name: self.spaces[name].sample(rng, count) for name in self.agents})
+        begun = time.perf_counter()
         outcomes = self.outcomes(profiles)
+        self.seconds_per_outcome = (time.perf_counter() - begun) / count
+        if not self.lazy:
+            return self._repeats(profiles, outcomes, self.agents)
+        if named is not None and self._probes == 1:
+            one = {name: values[:1] for name, values in named.items()}
+            agree = self._repeats(one, self.outcomes(one), self.agents[:1])
+            return self._repeats(profiles, outcomes, () if self.dear else self.agents) and agree
+        return self._repeats(profiles, outcomes, (self.agents[int(rng.integers(len(self.agents)))],) if self.dear else self.agents)
+
+    def _repeats(self, profiles: Profiles, outcomes: Outcomes, looked: tuple[str, ...]) -> bool:
+        count = len(profiles[self.agents[0]])
+        begun = time.perf_counter()
+        for k, name in enumerate(looked):
+            self.utilities(name, outcomes, profiles[name])
+            self.seconds_per_value = (time.perf_counter() - begun) / (count * (k + 1))
+            if self.lazy and self.dear:
+                looked = looked[: k + 1]
+                break
         begun = time.perf_counter()
         again = self.outcomes({name: values[::-1] for name, values in profiles.items()})
-        self.seconds_per_outcome = (time.perf_counter() - begun) / count
-        self.compare(outcomes, _rows(again, np.arange(count)[::-1]), profiles)
-        begun = time.perf_counter()
-        for name in self.agents:
-            self.utilities(name, outcomes, profiles[name])
-        self.seconds_per_value = (time.perf_counter() - begun) / (count * len(self.agents))
-        if not self.batched:
+        took = (time.perf_counter() - begun) / count
+        if not self.dear:  # timed twice, for what is cheap may have been interrupted
+            self.seconds_per_outcome = min(self.seconds_per_outcome, took)
+            begun = time.perf_counter()
+            self.utilities(self.agents[0], again, profiles[self.agents[0]][::-1])
+            self.seconds_per_value = min(self.seconds_per_value, (time.perf_counter() - begun) / count)
+        self.compare(outcomes, _rows(again, np.arange(count)[::-1], looked), profiles, looked)
+        if len(self._asked) < 2:
+            self._asked.append((profiles, outcomes, looked))
+        if not self.batched or (self.lazy and self.dear):  # one outcome holds all payments, and those are dear
             return True
-        single = _stack([self.mechanism.outcome({n: v[0] for n, v in profiles.items()})], self.agents)
-        return _same(_rows(outcomes, np.arange(1)), single, self.agents, 1e-6)
+        single = self.mechanism.outcome({n: v[0] for n, v in profiles.items()})
+        return _same(_rows(outcomes, np.arange(1), looked), _stack([single], self.agents, looked), self.agents, looked, 1e-6)
 
-    def compare(self, one: Outcomes, two: Outcomes, profiles: Profiles) -> None:
-        """Raise :class:`UnsteadyError` where two answers to the same profiles differ."""
-        if not _same(one, two, self.agents, max(1e-8, 10.0 * self.effort.tolerance), 4.0 * self.accuracy):
+    def compare(self, one: Outcomes, two: Outcomes, profiles: Profiles, paid: Sequence[str] | None = None) -> None:
+        """Raise :class:`UnsteadyError` where two answers to the same profiles differ, in payments of ``paid`` (all if left out)."""
+        if not _same(
+            one, two, self.agents, self.agents if paid is None else paid, max(1e-8, 10.0 * self.effort.tolerance), 4.0 * self.accuracy
+        ):
             raise UnsteadyError(
                 f"the mechanism gave two outcomes for the same reports (first seen among {len(profiles[self.agents[0]])} profiles): it "
                 "draws at random or keeps a state; audit its expectation over its own draws, or fix its seed"
@@ -194,9 +237,9 @@ class Evaluator:
     def repeat(self, profiles: Profiles, outcomes: Outcomes, most: int = 64) -> int:
         """Ask for some of the outcomes a second time; how many."""
         count = len(profiles[self.agents[0]])
-        rows = np.random.default_rng(self.seed).permutation(count)[: most if self.seconds_per_outcome < 5e-3 else 4]
+        rows = np.random.default_rng(self.seed).permutation(count)[: most if not self.dear else 4]
         chosen = {name: values[rows] for name, values in profiles.items()}
-        self.compare(_rows(outcomes, rows), self.outcomes(chosen), chosen)
+        self.compare(_rows(outcomes, rows, self.agents), self.outcomes(chosen), chosen)
         return len(rows)
 
     def exhaustible(self, work: float) -> bool:
@@ -226,9 +269,13 @@ class Evaluator:
     def note_scale(self, truthful: Outcomes, true_types: Mapping[str, NDArray[Any]]) -> None:
         """Widen the value scale: the largest value or payment at truthful profiles."""
         for name in self.agents:
-            paid = np.asarray(truthful.payments[name], dtype=np.float64)
-            gross = self.utilities(name, truthful, true_types[name]) + paid
-            self.scale = max(self.scale, float(np.abs(paid).max(initial=0.0)), float(np.abs(gross).max(initial=0.0)))
+            self.scale = max(self.scale, float(np.abs(self.gross(name, truthful, true_types[name])).max(initial=0.0)))
+            if not self.lazy:
+                self.note_payments(name, truthful)
+
+    def note_payments(self, agent: str, truthful: Outcomes) -> None:
+        """Widen the value scale by an agent's payments; where they are dear, only those of agents that are looked at."""
+        self.scale = max(self.scale, float(np.abs(truthful.payments[agent]).max(initial=0.0)))
 
     def all_profiles(self) -> Profiles:
         """Every profile of finite type spaces, the last agent's type changing fastest."""
@@ -273,23 +320,54 @@ class UnsteadyError(InputError):
     """The mechanism is not a function of the reports."""
 
 
-def _stack(each: Sequence[Outcome], agents: Sequence[str]) -> Outcomes:
+class CheckedPayments(Mapping[str, FloatArray]):
+    """Payments by agent, checked when they are first looked at; a mechanism may compute them only then."""
+
+    def __init__(self, paid: Mapping[str, Any], agents: Sequence[str], reports: Mapping[str, NDArray[Any]], batch: int) -> None:
+        self._paid, self._agents, self._reports, self._batch = paid, agents, reports, batch
+        self._seen: dict[str, FloatArray] = {}
+
+    def __getitem__(self, name: str) -> FloatArray:
+        if name not in self._seen:
+            try:
+                paid = np.asarray(self._paid[name], dtype=np.float64)
+            except KeyError as error:
+                raise InputError(f"audit: expected a payment for every agent in each outcome, none for {error}") from error
+            if paid.shape != (self._batch,):
+                raise InputError(f"audit: expected payments of shape ({self._batch},) for every agent, got {paid.shape} for {name!r}")
+            if not bool(np.all(np.isfinite(paid))):
+                row = int(np.argmax(~np.isfinite(paid)))
+                raise InputError(
+                    f"audit: expected finite payments, got {paid[row]} for agent {name!r} (NaN or infinity) "
+                    f"at reports {row_of(self._reports, row)}"
+                )
+            self._seen[name] = paid
+        return self._seen[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._agents)
+
+    def __len__(self) -> int:
+        return len(self._agents)
+
+
+def _stack(each: Sequence[Outcome], agents: Sequence[str], paid: Sequence[str]) -> Outcomes:
     return Outcomes(
         allocation={name: np.stack([np.asarray(o.allocation[name], dtype=np.float64) for o in each]) for name in agents},
-        payments={name: np.asarray([o.payments[name] for o in each], dtype=np.float64) for name in agents},
+        payments={name: np.asarray([o.payments[name] for o in each], dtype=np.float64) for name in paid},
     )
 
 
-def _rows(outcomes: Outcomes, rows: NDArray[np.int64]) -> Outcomes:
+def _rows(outcomes: Outcomes, rows: NDArray[np.int64], paid: Sequence[str]) -> Outcomes:
     return Outcomes(
-        {n: np.asarray(x)[rows] for n, x in outcomes.allocation.items()}, {n: np.asarray(t)[rows] for n, t in outcomes.payments.items()}
+        {n: np.asarray(x)[rows] for n, x in outcomes.allocation.items()}, {n: np.asarray(outcomes.payments[n])[rows] for n in paid}
     )
 
 
-def _same(one: Outcomes, two: Outcomes, agents: Sequence[str], relative: float, absolute: float = 0.0) -> bool:
-    for first, second in ((one.allocation, two.allocation), (one.payments, two.payments)):
-        pairs = [(np.asarray(first[n], dtype=np.float64), np.asarray(second[n], dtype=np.float64)) for n in agents]
-        size = max(float(np.abs(a).max(initial=0.0)) for a, _ in pairs)
+def _same(one: Outcomes, two: Outcomes, agents: Sequence[str], paid: Sequence[str], relative: float, absolute: float = 0.0) -> bool:
+    for first, second, names in ((one.allocation, two.allocation, agents), (one.payments, two.payments, paid)):
+        pairs = [(np.asarray(first[n], dtype=np.float64), np.asarray(second[n], dtype=np.float64)) for n in names]
+        size = max((float(np.abs(a).max(initial=0.0)) for a, _ in pairs), default=0.0)
         if any(a.shape != b.shape or float(np.abs(a - b).max(initial=0.0)) > relative * size + absolute for a, b in pairs):
             return False
     return True

@@ -132,6 +132,7 @@ def _ladder(e: Evaluator, at: Profiles | None, prior: Any, progress: Callable[[f
         groups.append(("drawn", e.drawn_profiles(e.effort.profiles, prior)))
     tables = {"named": 0, "corners": 0, "drawn": 0}
     deviations, cut = 0, False
+    looked: set[str] = set()
     tops: dict[str, list[_Candidate]] = {name: [] for name in e.agents}
     for kind, profiles in groups:
         count = len(profiles[e.agents[0]])
@@ -148,6 +149,7 @@ def _ladder(e: Evaluator, at: Profiles | None, prior: Any, progress: Callable[[f
                     break
                 gains, lies = _deviate(e, name, part, truthful, rng)
                 deviations += gains.size
+                looked.add(name)
                 _keep(tops[name], gains, lies, part, e.effort.refinements)
             else:
                 tables[kind] += len(part[e.agents[0]])
@@ -180,7 +182,7 @@ def _ladder(e: Evaluator, at: Profiles | None, prior: Any, progress: Callable[[f
         best_gain=best[0],
     )
     if cut:
-        effort["cut_by_time_limit"] = True
+        effort |= {"cut_by_time_limit": True, "agents": len(looked)}
     gain, name, row, lie = best
     if gain <= e.tolerance:
         drawn = tables["drawn"]
@@ -201,7 +203,7 @@ def _ladder(e: Evaluator, at: Profiles | None, prior: Any, progress: Callable[[f
                 if drawn
                 else ""
             )
-            + ("; the time limit came before the end of the search" if cut else ""),
+            + (f"; the time limit came before the end of the search, after {len(looked)} of {len(e.agents)} agents" if cut else ""),
         )
     gain, profile, misreport = _simplest(e, name, row, lie, gain, keep_profile=only_named)
     u_true, u_lie = truth_and_lie(e, name, profile, misreport)
@@ -237,7 +239,8 @@ def misreports(space: TypeSpace, points: int, true: NDArray[Any], rng: np.random
     if isinstance(space, Finite):
         return tiled
     factors = _FACTORS.reshape(1, -1, *([1] * (true.ndim - 1)))
-    scaled = space.clip(true[:, None] * factors)
+    shape = true.shape[1:]
+    scaled = space.clip((true[:, None] * factors).reshape(-1, *shape)).reshape(batch, -1, *shape)
     return np.concatenate([tiled, scaled], axis=1)
 
 
@@ -247,6 +250,7 @@ def _deviate(e: Evaluator, name: str, part: Profiles, truthful: Any, rng: np.ran
     reports = {n: np.repeat(v, candidates, axis=0) for n, v in part.items()}
     true = reports[name]
     reports[name] = lies.reshape(batch * candidates, *lies.shape[2:])
+    e.note_payments(name, truthful)
     utility = e.utilities(name, e.outcomes(reports), true).reshape(batch, candidates)
     return utility - e.utilities(name, truthful, part[name])[:, None], lies
 

@@ -23,6 +23,17 @@ def utilities_short(e: Evaluator, profiles: Profiles, outcomes: Outcomes) -> Flo
     return -np.stack([e.utilities(name, outcomes, profiles[name]) for name in e.agents], axis=1)
 
 
+def _in_time(e: Evaluator, profiles: Profiles, outcomes: Outcomes) -> FloatArray:
+    # where payments are computed one by one, those that the time limit comes before are left out: -inf
+    table = np.full((len(profiles[e.agents[0]]), len(e.agents)), -np.inf)
+    for k, name in enumerate(e.agents):
+        if k and e.late:
+            break
+        table[:, k] = -e.utilities(name, outcomes, profiles[name])
+        e.note_payments(name, outcomes)
+    return table
+
+
 def imbalance(e: Evaluator, _: Profiles, outcomes: Outcomes) -> FloatArray:
     """|sum of payments|, shape (batch, 1)."""
     return np.abs(sum_of_payments(e, outcomes))[:, None]
@@ -82,9 +93,10 @@ def profilewise(
     count = len(profiles[e.agents[0]])
     worst: tuple[float, int, dict[str, Any]] | None = None
     if at is not None:
-        worst = _worst(e, short, at)
-    named = worst is not None and worst[0] > e.tolerance
-    if worst is None or not named:
+        worst = _worst(e, short, at, limited=not exhaustive)
+    if at is not None and worst is not None and worst[0] > e.tolerance:
+        count, drawn = len(at[e.agents[0]]), 0
+    else:
         found, done = _in_chunks(e, short, profiles, progress, limited=not exhaustive)
         drawn, count = max(0, drawn - (count - done)), done
         worst = found if worst is None or found[0] > worst[0] else worst
@@ -142,10 +154,15 @@ def _says(name: str, witness: Witness) -> str:
     return f"the planner is left {witness.gain:.6g} worse off than without any agent at this profile"
 
 
-def _worst(e: Evaluator, short: Shortfall, profiles: Profiles) -> tuple[float, int, dict[str, Any]]:
+def _worst(e: Evaluator, short: Shortfall, profiles: Profiles, *, limited: bool) -> tuple[float, int, dict[str, Any]]:
     outcomes = e.outcomes(profiles)
     e.note_scale(outcomes, profiles)
-    table = short(e, profiles, outcomes)
+    if short is utilities_short and limited and e.lazy:
+        table = _in_time(e, profiles, outcomes)
+    else:
+        table = short(e, profiles, outcomes)
+        for name in e.agents if e.lazy else ():
+            e.note_payments(name, outcomes)
     row, column = np.unravel_index(int(np.argmax(table)), table.shape)
     return float(table[row, column]), int(column), row_of(profiles, int(row))
 
@@ -159,7 +176,7 @@ def _in_chunks(
     worst: tuple[float, int, dict[str, Any]] | None = None
     while done < count and not (limited and e.late and worst is not None):
         pace.start()
-        here = _worst(e, short, {n: v[done : done + pace.size] for n, v in profiles.items()})
+        here = _worst(e, short, {n: v[done : done + pace.size] for n, v in profiles.items()}, limited=limited)
         worst = here if worst is None or here[0] > worst[0] else worst
         done = min(count, done + pace.size)
         pace.stop()
@@ -184,8 +201,11 @@ def _climb(e: Evaluator, short: Shortfall, start: tuple[float, int, dict[str, An
 
     def objective(points: FloatArray, _: NDArray[np.int64]) -> FloatArray:
         profiles = unpack(points)
-        table = short(e, profiles, e.outcomes(profiles))
-        return np.asarray(table[:, start[1]], dtype=np.float64)
+        outcomes = e.outcomes(profiles)
+        if short is utilities_short:
+            agent = e.agents[start[1]]
+            return -e.utilities(agent, outcomes, profiles[agent])
+        return np.asarray(short(e, profiles, outcomes)[:, 0], dtype=np.float64)
 
     first = np.concatenate([np.ravel(np.asarray(start[2][n], dtype=np.float64)) for n in e.agents])[None]
     points, values = pattern_search(objective, first, low, high, steps=e.effort.steps, grain=1e-3 * e.tolerance, stop=lambda: e.late)

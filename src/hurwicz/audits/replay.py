@@ -12,7 +12,6 @@ from hurwicz.audits.evaluation import Evaluator
 from hurwicz.audits.expectations import interim_gain, interim_pairs, need_prior
 from hurwicz.audits.finding import Finding, Witness
 from hurwicz.audits.incentives import truth_and_lie
-from hurwicz.audits.price_claims import replay_claim
 from hurwicz.audits.profilewise import SHORTFALLS
 from hurwicz.settings import DirectMechanism, Property
 from hurwicz.typespaces import ProductPrior
@@ -84,8 +83,14 @@ def replay(mechanism: DirectMechanism, witness: Finding | Witness, *, prior: Pro
         return float(e.welfares(other, profile)[0] - e.welfares(e.outcomes(profile), profile)[0])
     if name in SHORTFALLS:
         profile = e.one(_profile(witness))
-        table = SHORTFALLS[name](e, profile, e.outcomes(profile))
-        return float(table[0, 0 if agent is None else e.agents.index(agent)])
+        outcomes = e.outcomes(profile)
+        if name == Property.EX_POST_IR:
+            assert agent is not None
+            return -float(e.utilities(agent, outcomes, profile[agent])[0])
+        return float(SHORTFALLS[name](e, profile, outcomes)[0, 0])
+    # what only prices claim needs the price mechanism and its solvers: not loaded for any other witness
+    from hurwicz.audits.price_claims import replay_claim
+
     claimed = replay_claim(mechanism, witness)
     if claimed is not None:
         return claimed
