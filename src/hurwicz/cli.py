@@ -81,11 +81,15 @@ def audit(
     seed: Annotated[int, typer.Option(help="Seed of every random draw.", min=0)] = 0,
     out: Annotated[Path | None, typer.Option(help="Folder for result.json, witness files and report.html; out/NAME if left out.")] = None,
     show_list: Annotated[bool, typer.Option("--list", help="List every mechanism of the library and exit.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="Audit every mechanism of the library, one word a property, and exit.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Audit a mechanism: which properties are proved, which refuted (with a witness that replays), which not refuted."""
     if show_list:
         _print_mechanisms(as_json)
+        return
+    if every:
+        _print_survey(properties, effort, seed, as_json)
         return
     if mechanism is None:
         raise InputError("expected the name of a mechanism (hurwicz audit --list) or FILE.py:FUNCTION; got none")
@@ -203,6 +207,18 @@ def _print_mechanisms(as_json: bool) -> None:
         for row in (row for row in rows if row["family"] == family):
             table.add_row(row["name"], " ".join(row["options"]), row["summary"])
         _console().print(table)
+
+
+def _print_survey(properties: list[str] | None, effort: str, seed: int, as_json: bool) -> None:
+    from hurwicz.scenarios.mechanisms.survey import MAIN, survey, survey_table
+
+    _prepare()
+    with _progress() as progress:
+        rows = survey(properties or MAIN, effort=effort, seed=seed, progress=progress)
+    if as_json:
+        typer.echo(json.dumps(rows, indent=2))
+        return
+    _console().print(survey_table(rows))
 
 
 def _print_schema(as_json: bool) -> None:
