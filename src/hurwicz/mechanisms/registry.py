@@ -15,8 +15,12 @@ from hurwicz.settings import DirectMechanism
 # One module a family, imported when its mechanisms are asked for; each holds its ENTRIES.
 _FAMILIES: tuple[str, ...] = (
     "cost_sharing",
+    "divisible",
+    "procurement",
     "public_good",
+    "single_item",
     "social_choice",
+    "trade",
 )
 
 
