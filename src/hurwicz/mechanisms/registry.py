@@ -16,6 +16,7 @@ from hurwicz.settings import DirectMechanism
 _FAMILIES: tuple[str, ...] = (
     "cost_sharing",
     "divisible",
+    "optimal",
     "procurement",
     "public_good",
     "single_item",
