@@ -1,6 +1,7 @@
 """Populations of any size that meet the planner through one aggregate: responses, price Newton, dynamics, Clarke payments."""
 
 from hurwicz.prices.populations.arrays import ArrayPopulation
+from hurwicz.prices.populations.chunked import ChunkedPopulation, TypeGenerator
 from hurwicz.prices.populations.clarke import clarke_transfers
 from hurwicz.prices.populations.dynamics import METHODS, Method, Play, population_dynamics
 from hurwicz.prices.populations.generated import GeneratedPopulation, UniformTypes
@@ -12,6 +13,7 @@ __all__ = [
     "METHODS",
     "AggregateLoss",
     "ArrayPopulation",
+    "ChunkedPopulation",
     "Clearing",
     "GeneratedPopulation",
     "Method",
@@ -21,6 +23,7 @@ __all__ = [
     "ShardedPopulation",
     "ShiftedLoss",
     "SmoothLoss",
+    "TypeGenerator",
     "UniformTypes",
     "clarke_transfers",
     "population_dynamics",
