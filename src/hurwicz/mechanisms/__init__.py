@@ -11,6 +11,7 @@ from hurwicz.mechanisms.divisible import (
 from hurwicz.mechanisms.multi_parameter import MultiParameterMechanism
 from hurwicz.mechanisms.public_good import expected_externality_public_good, pivotal_public_good
 from hurwicz.mechanisms.registry import Entry, make, registry
+from hurwicz.mechanisms.second_best import SecondBest, myerson_satterthwaite, second_best_trade
 from hurwicz.mechanisms.single_parameter import SingleParameterMechanism, check_reports, single_parameter
 from hurwicz.mechanisms.social_choice import clarke_pivot, expected_externality, groves
 from hurwicz.mechanisms.trade import (
@@ -28,6 +29,7 @@ __all__ = [
     "KellyEquilibrium",
     "LinearEquilibrium",
     "MultiParameterMechanism",
+    "SecondBest",
     "SingleParameterMechanism",
     "chatterjee_samuelson",
     "check_reports",
@@ -40,11 +42,13 @@ __all__ = [
     "marginal_cost_sharing",
     "mcafee",
     "moulin_shapley",
+    "myerson_satterthwaite",
     "pivotal_public_good",
     "posted_price_trade",
     "proportional_share",
     "proportional_share_equilibrium",
     "registry",
+    "second_best_trade",
     "serial_cost_sharing",
     "serial_shares",
     "shapley_shares",

@@ -19,6 +19,7 @@ _FAMILIES: tuple[str, ...] = (
     "optimal",
     "procurement",
     "public_good",
+    "second_best",
     "single_item",
     "social_choice",
     "trade",
