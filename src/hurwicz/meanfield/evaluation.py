@@ -1,0 +1,140 @@
+"""What a policy does and is worth: flow, action values, best response, exploitability. One definition each, in JAX.
+
+Shapes: policies and flows (horizon, states, actions). ``tau`` weighs the entropy of a policy; 0 is the game without it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import jax
+import jax.numpy as jnp
+from jax.scipy.special import entr, logsumexp
+from jaxtyping import Array, Float
+
+from hurwicz.meanfield.game import Mass, MeanFieldGame, Rules
+
+Policy: TypeAlias = Float[Array, "horizon states actions"]
+Flow: TypeAlias = Float[Array, "horizon states actions"]
+ActionValues: TypeAlias = Float[Array, "horizon states actions"]
+Scalar: TypeAlias = Float[Array, ""]
+Weight: TypeAlias = float | Scalar
+
+
+def flow_of(game: MeanFieldGame, policy: Policy, theta: Rules = None) -> Flow:
+    """The population's joint distribution of states and actions, round by round.
+
+    L_h(s, a) = mu_h(s) pi_h(a | s); mu_{h+1} = move of L_h.
+
+    Args:
+        game: the game.
+        policy: pi_h(a | s), rows that sum to 1.
+        theta: the rules.
+
+    Returns:
+        L, (horizon, states, actions).
+
+    Example:
+        >>> from hurwicz.meanfield import left_right, uniform_policy
+        >>> game = left_right()
+        >>> flow_of(game, uniform_policy(game))[1].sum(axis=1).tolist()
+        [0.0, 0.5, 0.5]
+    """
+
+    def step(mu: Float[Array, " states"], now: Any) -> tuple[Float[Array, " states"], Mass]:
+        h, chosen = now
+        mass = mu[:, None] * chosen
+        return game.move(h, mass, mass, theta), mass
+
+    return jax.lax.scan(step, jnp.asarray(game.initial, dtype=policy.dtype), (jnp.arange(game.horizon), policy))[1]
+
+
+def expected_next(game: MeanFieldGame, h: Any, flow: Mass, theta: Rules, value: Float[Array, " states"]) -> Mass:
+    """sum_s' P_h(s' | s, a, L_h) V(s') for every state and action: the transpose of the move, never its table."""
+    pulled: Mass = jax.vjp(lambda mass: game.move(h, mass, flow, theta), flow)[1](value)[0]
+    return pulled
+
+
+def action_values(game: MeanFieldGame, flow: Flow, policy: Policy, theta: Rules = None, tau: Weight = 0.0) -> ActionValues:
+    """Values of actions under a policy against a flow: q_h = R_h + E[V_{h+1}], V_h = <pi_h, q_h> + tau entropy(pi_h), V_H = 0.
+
+    Args:
+        game: the game.
+        flow: the population, (horizon, states, actions).
+        policy: what the one player does, (horizon, states, actions).
+        theta: the rules.
+        tau: weight of the entropy, in units of reward.
+
+    Returns:
+        q, (horizon, states, actions).
+    """
+
+    def step(value: Float[Array, " states"], now: Any) -> tuple[Float[Array, " states"], Mass]:
+        h, mass, chosen = now
+        q = game.reward(h, mass, theta) + expected_next(game, h, mass, theta, value)
+        return (chosen * q).sum(axis=1) + tau * entr(chosen).sum(axis=1), q
+
+    rounds = (jnp.arange(game.horizon), flow, policy)
+    return jax.lax.scan(step, jnp.zeros(game.states, policy.dtype), rounds, reverse=True)[1]
+
+
+def best_values(game: MeanFieldGame, flow: Flow, theta: Rules = None, tau: Weight = 0.0) -> ActionValues:
+    """Values of actions under the best response to a flow: V_h = max_a q_h (tau = 0) or tau log sum exp(q_h / tau)."""
+
+    def step(value: Float[Array, " states"], now: Any) -> tuple[Float[Array, " states"], Mass]:
+        h, mass = now
+        q = game.reward(h, mass, theta) + expected_next(game, h, mass, theta, value)
+        return greatest(q, tau), q
+
+    return jax.lax.scan(step, jnp.zeros(game.states, flow.dtype), (jnp.arange(game.horizon), flow), reverse=True)[1]
+
+
+def greatest(q: Float[Array, "*batch actions"], tau: Weight) -> Float[Array, "*batch"]:
+    """The largest over policies of <pi, q> + tau entropy(pi)."""
+    # ``tau`` may be traced: both branches are formed, the division made safe
+    safe = jnp.where(tau > 0.0, tau, 1.0)
+    return jnp.where(tau > 0.0, safe * logsumexp(q / safe, axis=-1), q.max(axis=-1))
+
+
+def best_response(game: MeanFieldGame, flow: Flow, theta: Rules = None, tau: Weight = 0.0) -> Policy:
+    """A policy that is best against a flow: softmax(q / tau), or all weight on the first best action at tau = 0."""
+    q = best_values(game, flow, theta, tau)
+    safe = jnp.where(tau > 0.0, tau, 1.0)
+    return jnp.where(tau > 0.0, jax.nn.softmax(q / safe, axis=-1), jax.nn.one_hot(q.argmax(axis=-1), game.actions, dtype=q.dtype))
+
+
+def policy_value(game: MeanFieldGame, flow: Flow, policy: Policy, theta: Rules = None, tau: Weight = 0.0) -> Scalar:
+    """V(pi; L) = sum_s mu_0(s) V_0(s): what a player expects who plays ``policy`` while the population flows as ``flow``."""
+    q = action_values(game, flow, policy, theta, tau)[0]
+    start = (policy[0] * q).sum(axis=1) + tau * entr(policy[0]).sum(axis=1)
+    return jnp.asarray(game.initial, dtype=q.dtype) @ start
+
+
+def exploitability(game: MeanFieldGame, policy: Policy, theta: Rules = None, tau: Weight = 0.0) -> Scalar:
+    """E(pi) = max over pi' of V(pi'; L^pi) - V(pi; L^pi), L^pi the flow of pi itself; 0 exactly at an equilibrium.
+
+    Args:
+        game: the game.
+        policy: pi, (horizon, states, actions).
+        theta: the rules.
+        tau: weight of the entropy in both values.
+
+    Returns:
+        Not negative, in units of reward.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from hurwicz.meanfield import left_right
+        >>> game = left_right()
+        >>> all_left = jnp.zeros(game.shape).at[..., 0].set(1.0)
+        >>> float(exploitability(game, all_left))
+        1.0
+    """
+    flow = flow_of(game, policy, theta)
+    best = greatest(best_values(game, flow, theta, tau)[0], tau)
+    return jnp.asarray(game.initial, dtype=best.dtype) @ best - policy_value(game, flow, policy, theta, tau)
+
+
+def uniform_policy(game: MeanFieldGame) -> Policy:
+    """Every action equally likely, everywhere."""
+    return jnp.full(game.shape, 1.0 / game.actions)

@@ -1,0 +1,149 @@
+"""A parameterised mean-field game: finitely many states and actions, a horizon, and rules theta that somebody designs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+from jaxtyping import Array, Float, Float64
+
+from hurwicz._foundation import InputError, NotFiniteError, float64_array, float64_scope
+
+Rules: TypeAlias = Any  # any JAX pytree
+Round: TypeAlias = Any  # an integer, or JAX's tracer of one
+Mass: TypeAlias = Float[Array, "states actions"]
+Reward: TypeAlias = Callable[[Round, Mass, Rules], Float[Array, "states actions"]]
+Move: TypeAlias = Callable[[Round, Mass, Mass, Rules], Float[Array, " states"]]
+Transition: TypeAlias = Callable[[Round, Mass, Rules], Float[Array, "states actions states"]]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class MeanFieldGame:
+    """A finite-horizon mean-field game with rules theta.
+
+    mu_{h+1}(s') = sum_{s,a} L_h(s,a) P_h,theta(s' | s, a, L_h), with L_h the joint distribution of states and actions in round h, and
+    reward R_h,theta(s, a, L_h). Rewards and moves are JAX functions of (round, flow, theta) for all states and actions at once; the round
+    may be a traced integer: use ``jnp.where``, or index an array with it.
+
+    Attributes:
+        name: what tables call it.
+        states: how many states.
+        actions: how many actions.
+        horizon: how many rounds, H.
+        initial: mu_0, sums to 1.
+        reward: (h, L_h, theta) → (states, actions).
+        move: (h, mass, L_h, theta) → (states,): where ``mass`` (states, actions) goes when the population plays L_h; linear in ``mass`` and
+            keeps its sum. Large games never hold the array (states, actions, states) that it stands for.
+        state_labels: what each state means, for plots.
+        action_labels: what each action means.
+
+    Raises:
+        InputError: no states, actions or rounds, or an initial distribution that is none.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> stay = lambda h, mass, flow, theta: mass.sum(axis=1)
+        >>> shun = lambda h, flow, theta: -jnp.broadcast_to(flow.sum(axis=0), flow.shape)
+        >>> game = MeanFieldGame(name="two roads", states=1, actions=2, horizon=1, initial=np.ones(1), reward=shun, move=stay)
+        >>> game.shape
+        (1, 1, 2)
+
+    Source: Corecco et al., "Scalable neural incentive design with parameterized mean-field approximation" (arXiv 2510.21442), section 2.
+    """
+
+    name: str
+    states: int
+    actions: int
+    horizon: int
+    initial: Float64[np.ndarray, " states"]
+    reward: Reward
+    move: Move
+    state_labels: tuple[str, ...] = ()
+    action_labels: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse a game without states, actions, rounds or a distribution to begin with."""
+        for what, count in (("states", self.states), ("actions", self.actions), ("horizon", self.horizon)):
+            if count < 1:
+                raise InputError(f"{self.name}: expected {what} >= 1, got {count}")
+        start = float64_array(self.initial, f"{self.name}: initial distribution", shape=(self.states,))
+        if bool(np.any(start < 0.0)) or abs(float(start.sum()) - 1.0) > 1e-9:
+            raise InputError(f"{self.name}: expected an initial distribution >= 0 that sums to 1, got a sum of {start.sum():.9g}")
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(horizon, states, actions): the shape of policies and flows."""
+        return self.horizon, self.states, self.actions
+
+    def check(self, theta: Rules = None, *, draws: int = 3, seed: int = 0) -> None:
+        """Try reward and move at random flows, round by round.
+
+        Args:
+            theta: the rules.
+            draws: flows a round.
+            seed: of the flows.
+
+        Raises:
+            InputError: another shape, mass that is lost, made or negative, or a move that is not linear in the mass.
+            NotFiniteError: NaN or infinity, with the round and state where it first happened.
+        """
+        rng = np.random.default_rng(seed)
+        cells = self.states * self.actions
+        with float64_scope():
+            import jax
+            import jax.numpy as jnp
+
+            reward, move = jax.jit(self.reward), jax.jit(self.move)
+            for h in range(self.horizon):
+                for _ in range(draws):
+                    flow = jnp.asarray(rng.dirichlet(np.ones(cells)).reshape(self.states, self.actions))
+                    paid = np.asarray(reward(h, flow, theta))
+                    self._check_shape("reward", paid, (self.states, self.actions), h)
+                    other = jnp.asarray(rng.dirichlet(np.ones(cells)).reshape(self.states, self.actions))
+                    went, went_other = np.asarray(move(h, flow, flow, theta)), np.asarray(move(h, other, flow, theta))
+                    self._check_shape("move", went, (self.states,), h)
+                    if abs(float(went.sum()) - 1.0) > 1e-9 or bool(np.any(went < -1e-12)):
+                        raise InputError(
+                            f"{self.name}: expected the move of round {h} to keep the mass (transition rows that sum to 1, none negative), "
+                            f"got a sum of {went.sum():.9g} and a least of {went.min():.3g}"
+                        )
+                    both = np.asarray(move(h, 0.5 * flow + 0.5 * other, flow, theta))
+                    if not np.allclose(both, 0.5 * went + 0.5 * went_other, atol=1e-12):
+                        raise InputError(f"{self.name}: expected the move of round {h} to be linear in the mass that is moved; it is not")
+
+    def _check_shape(self, what: str, array: np.ndarray, shape: tuple[int, ...], h: int) -> None:
+        if array.shape != shape:
+            raise InputError(f"{self.name}: expected a {what} of shape {shape} in round {h}, got {array.shape}")
+        if not bool(np.all(np.isfinite(array))):
+            where = np.argwhere(~np.isfinite(array))[0]
+            place = f"state {where[0]}" + (f", action {where[1]}" if len(where) > 1 else "")
+            raise NotFiniteError(f"{self.name}: expected finite numbers from the {what}, got {array[tuple(where)]} in round {h}, {place}")
+
+
+def from_transition(*, transition: Transition, **fields: Any) -> MeanFieldGame:
+    """A game from a table of transition probabilities P_h(s' | s, a) instead of a move.
+
+    Args:
+        transition: (h, L_h, theta) → (states, actions, states), rows that sum to 1.
+        fields: the other fields of :class:`MeanFieldGame`.
+
+    Raises:
+        InputError: as for :class:`MeanFieldGame`.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> go = lambda h, flow, theta: jnp.broadcast_to(jnp.eye(2)[None], (2, 2, 2))  # action a leads to state a
+        >>> none = lambda h, flow, theta: jnp.zeros((2, 2))
+        >>> start = np.array([1.0, 0.0])
+        >>> two = from_transition(transition=go, name="two rooms", states=2, actions=2, horizon=2, initial=start, reward=none)
+        >>> two.check(draws=1)
+    """
+
+    def move(h: Round, mass: Mass, flow: Mass, theta: Rules) -> Float[Array, " states"]:
+        import jax.numpy as jnp
+
+        return jnp.einsum("sa,sat->t", mass, transition(h, flow, theta))
+
+    return MeanFieldGame(move=move, **fields)
