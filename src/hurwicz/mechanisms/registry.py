@@ -16,10 +16,13 @@ from hurwicz.settings import DirectMechanism
 _FAMILIES: tuple[str, ...] = (
     "cost_sharing",
     "divisible",
+    "multi_unit",
     "optimal",
+    "position",
     "procurement",
     "public_good",
     "second_best",
+    "several_units",
     "single_item",
     "social_choice",
     "trade",
