@@ -142,7 +142,7 @@ def optimal_revenue(prior: ProductPrior, *, own_value: float = 0.0) -> float:
     Example:
         >>> from hurwicz.typespaces import Interval, Uniform
         >>> five = ProductPrior({str(i): Uniform(Interval(0.0, float(i))) for i in range(1, 6)})
-        >>> round(optimal_revenue(five), 9) == round(58819 / 25600, 9)
+        >>> abs(optimal_revenue(five) - 58819 / 25600) < 1e-12
         True
 
     Source:

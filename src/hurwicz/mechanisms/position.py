@@ -142,7 +142,7 @@ def rates_of(mechanism: str, click_rates: Sequence[float], agents: int) -> Float
         >>> rates_of("position_vcg", (1.0, 0.5), 3).tolist()
         [1.0, 0.5, 0.0]
     """
-    rates = float64_array(click_rates, f"{mechanism}: click_rates", shape=(None,))
+    rates = float64_array(list(click_rates), f"{mechanism}: click_rates", shape=(None,))
     if not len(rates) or bool(np.any(rates < 0.0)) or bool(np.any(np.diff(rates) > 0.0)) or not rates[0] > 0.0:
         raise InputError(f"{mechanism}: expected click rates that fall (or stay) and are >= 0, the first above 0, got {rates.tolist()}")
     return np.concatenate([rates, np.zeros(agents)])[:agents]

@@ -14,6 +14,7 @@ from hurwicz.settings import DirectMechanism
 
 # One module a family, imported when its mechanisms are asked for; each holds its ENTRIES.
 _FAMILIES: tuple[str, ...] = (
+    "clock_auctions",
     "cost_sharing",
     "divisible",
     "multi_unit",

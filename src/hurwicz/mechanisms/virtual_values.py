@@ -304,12 +304,15 @@ def _with_zero(
         return knots, levels
     from scipy.optimize import brentq
 
+    def slope(at: float) -> float:
+        return float(law.slope(np.asarray([at]))[0])
+
     low, high = float(knots[k - 1]), float(knots[k])
     inset = _INSET * (high - low)
     low, high = low + inset, high - inset
-    if not float(law.slope(np.asarray(low))) < 0.0 < float(law.slope(np.asarray(high))):
+    if not slope(low) < 0.0 < slope(high):
         return knots, levels
-    root = brentq(lambda v: float(law.slope(np.asarray(v))), low, high, xtol=1e-16 * law.scale, rtol=1e-15)
+    root = brentq(slope, low, high, xtol=1e-16 * law.scale, rtol=1e-15)
     return np.insert(knots, k, root), np.insert(levels, k, 0.0)
 
 
