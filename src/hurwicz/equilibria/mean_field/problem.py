@@ -1,0 +1,58 @@
+"""A mean-field game with its rules fixed, and what is kept of a search for its equilibrium."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float64
+
+from hurwicz._foundation import InputError
+from hurwicz.meanfield import MeanFieldGame
+
+
+@dataclass(frozen=True, eq=False)
+class MeanFieldProblem:
+    """Find pi with E^tau(pi | theta) = 0.
+
+    Args:
+        game: the game.
+        theta: its rules; whatever the game takes.
+        tau: weight of the entropy, in units of reward; 0 for the game itself.
+
+    Raises:
+        InputError: a negative or infinite tau.
+
+    Example:
+        >>> from hurwicz.meanfield import left_right
+        >>> MeanFieldProblem(left_right()).tau
+        0.0
+    """
+
+    game: MeanFieldGame
+    theta: Any = None
+    tau: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Refuse a weight that has no meaning."""
+        if not (math.isfinite(self.tau) and self.tau >= 0.0):
+            raise InputError(f"{self.game.name}: expected a weight of entropy tau >= 0, got {self.tau}")
+
+
+@dataclass(frozen=True)
+class MeanFieldEquilibrium:
+    """A policy, the flow that it makes, and how far it is from an equilibrium.
+
+    Attributes:
+        policy: pi_h(a | s), (horizon, states, actions).
+        flow: L_h(s, a) of the policy.
+        exploitability: E^tau(pi | theta), in units of reward; of this policy, not of an average.
+        tau: the weight of the entropy.
+    """
+
+    policy: Float64[np.ndarray, "horizon states actions"]
+    flow: Float64[np.ndarray, "horizon states actions"]
+    exploitability: float
+    tau: float
