@@ -26,8 +26,9 @@ BEYOND_THE_QUICK_AUDIT: dict[tuple[str, str], str] = {}
 
 @functools.cache
 def made(name: str, more: int = 0) -> Any:
-    """The mechanism for its fewest agents and ``more``."""
-    return make(name, registry()[name].least + more)
+    """The mechanism for its fewest agents and ``more``, or for the most that it takes."""
+    entry = registry()[name]
+    return make(name, min(entry.least + more, entry.most or entry.least + more))
 
 
 def judged(name: str) -> Any:

@@ -1,5 +1,16 @@
 """The mechanisms of the field: rules from reports to an outcome and payments."""
 
+from hurwicz.mechanisms.clock_auctions import (
+    ClockRound,
+    ClockRun,
+    ClockState,
+    clock_prices,
+    dutch_clock,
+    english_clock,
+    run_dutch_clock,
+    run_english_clock,
+)
+from hurwicz.mechanisms.contracting import TaskMechanism, contract_net, lowest_ask_paid_on_pass, task_mechanism, verified_vcg
 from hurwicz.mechanisms.cost_sharing import marginal_cost_sharing, moulin_shapley, serial_cost_sharing, serial_shares, shapley_shares
 from hurwicz.mechanisms.divisible import (
     KellyEquilibrium,
@@ -8,12 +19,21 @@ from hurwicz.mechanisms.divisible import (
     vcg_kelly,
     vcg_kelly_equilibrium,
 )
+from hurwicz.mechanisms.ironing import VirtualValues, virtual_costs, virtual_values
 from hurwicz.mechanisms.multi_parameter import MultiParameterMechanism
+from hurwicz.mechanisms.multi_unit import multi_unit_discriminatory, multi_unit_uniform_price, multi_unit_vickrey
+from hurwicz.mechanisms.optimal import optimal_auction, optimal_procurement, optimal_procurement_gain, optimal_revenue
+from hurwicz.mechanisms.position import generalized_second_price, position_vcg
+from hurwicz.mechanisms.posted_prices import optimal_posted_prices, posted_price, posted_price_procurement
+from hurwicz.mechanisms.procurement import first_price_procurement, second_price_procurement
 from hurwicz.mechanisms.public_good import expected_externality_public_good, pivotal_public_good
 from hurwicz.mechanisms.registry import Entry, make, registry
 from hurwicz.mechanisms.second_best import SecondBest, myerson_satterthwaite, second_best_trade
+from hurwicz.mechanisms.several_units import discriminatory, uniform_price
+from hurwicz.mechanisms.single_item import all_pay, first_price, second_price, third_price
 from hurwicz.mechanisms.single_parameter import SingleParameterMechanism, check_reports, single_parameter
 from hurwicz.mechanisms.social_choice import clarke_pivot, expected_externality, groves
+from hurwicz.mechanisms.task_procurement import assignment_procurement, assignment_vcg, scored_second_price, vickrey_tasks
 from hurwicz.mechanisms.trade import (
     LinearEquilibrium,
     chatterjee_samuelson,
@@ -25,36 +45,76 @@ from hurwicz.mechanisms.trade import (
 )
 
 __all__ = [
+    "ClockRound",
+    "ClockRun",
+    "ClockState",
     "Entry",
     "KellyEquilibrium",
     "LinearEquilibrium",
     "MultiParameterMechanism",
     "SecondBest",
     "SingleParameterMechanism",
+    "TaskMechanism",
+    "VirtualValues",
+    "all_pay",
+    "assignment_procurement",
+    "assignment_vcg",
     "chatterjee_samuelson",
     "check_reports",
     "clarke_pivot",
+    "clock_prices",
+    "contract_net",
+    "discriminatory",
+    "dutch_clock",
+    "english_clock",
     "expected_externality",
     "expected_externality_public_good",
+    "first_price",
+    "first_price_procurement",
+    "generalized_second_price",
     "groves",
     "k_double_auction",
+    "lowest_ask_paid_on_pass",
     "make",
     "marginal_cost_sharing",
     "mcafee",
     "moulin_shapley",
+    "multi_unit_discriminatory",
+    "multi_unit_uniform_price",
+    "multi_unit_vickrey",
     "myerson_satterthwaite",
+    "optimal_auction",
+    "optimal_posted_prices",
+    "optimal_procurement",
+    "optimal_procurement_gain",
+    "optimal_revenue",
     "pivotal_public_good",
+    "position_vcg",
+    "posted_price",
+    "posted_price_procurement",
     "posted_price_trade",
     "proportional_share",
     "proportional_share_equilibrium",
     "registry",
+    "run_dutch_clock",
+    "run_english_clock",
+    "scored_second_price",
     "second_best_trade",
+    "second_price",
+    "second_price_procurement",
     "serial_cost_sharing",
     "serial_shares",
     "shapley_shares",
     "single_parameter",
+    "task_mechanism",
+    "third_price",
     "trade_reduction",
+    "uniform_price",
     "vcg_double_auction",
     "vcg_kelly",
     "vcg_kelly_equilibrium",
+    "verified_vcg",
+    "vickrey_tasks",
+    "virtual_costs",
+    "virtual_values",
 ]

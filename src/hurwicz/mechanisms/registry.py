@@ -15,17 +15,20 @@ from hurwicz.settings import DirectMechanism
 # One module a family, imported when its mechanisms are asked for; each holds its ENTRIES.
 _FAMILIES: tuple[str, ...] = (
     "clock_auctions",
+    "contracting",
     "cost_sharing",
     "divisible",
     "multi_unit",
     "optimal",
     "position",
+    "posted_prices",
     "procurement",
     "public_good",
     "second_best",
     "several_units",
     "single_item",
     "social_choice",
+    "task_procurement",
     "trade",
 )
 
@@ -39,12 +42,14 @@ class Entry:
         family: what it is for: ``"single item"``, ``"several units"``, ``"combinatorial"``, ``"trade"``, ``"tasks"``, ``"general"``.
         make: ``make(agents, *, prior=None, **options)`` → the mechanism; the options are the keyword arguments of the function.
         least: the fewest agents that it has a meaning for.
+        most: the most, where there is such a number.
     """
 
     name: str
     family: str
     make: Callable[..., DirectMechanism]
     least: int = 2
+    most: int | None = None
 
     @property
     def summary(self) -> str:

@@ -339,4 +339,4 @@ def _ironed(values: _Nodes, weights: _Nodes) -> _Nodes:
     return np.asarray(isotonic_regression(values, weights=weights).x, dtype=np.float64)
 
 
-ENTRIES: tuple[Entry, ...] = (Entry("second_best_trade", "trade", second_best_trade),)
+ENTRIES: tuple[Entry, ...] = (Entry("second_best_trade", "trade", second_best_trade, most=2),)
