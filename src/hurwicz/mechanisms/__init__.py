@@ -1,5 +1,6 @@
 """The mechanisms of the field: rules from reports to an outcome and payments."""
 
+from hurwicz.mechanisms.budgets import budget_feasible, proportional_winners, shared_budget
 from hurwicz.mechanisms.clock_auctions import (
     ClockRound,
     ClockRun,
@@ -28,6 +29,7 @@ from hurwicz.mechanisms.posted_prices import optimal_posted_prices, posted_price
 from hurwicz.mechanisms.procurement import first_price_procurement, second_price_procurement
 from hurwicz.mechanisms.public_good import expected_externality_public_good, pivotal_public_good
 from hurwicz.mechanisms.registry import Entry, make, registry
+from hurwicz.mechanisms.scheduling import biased_assignment, biased_min_work, expected_biased_makespan, least_makespan, makespan, min_work
 from hurwicz.mechanisms.second_best import SecondBest, myerson_satterthwaite, second_best_trade
 from hurwicz.mechanisms.several_units import discriminatory, uniform_price
 from hurwicz.mechanisms.single_item import all_pay, first_price, second_price, third_price
@@ -59,6 +61,9 @@ __all__ = [
     "all_pay",
     "assignment_procurement",
     "assignment_vcg",
+    "biased_assignment",
+    "biased_min_work",
+    "budget_feasible",
     "chatterjee_samuelson",
     "check_reports",
     "clarke_pivot",
@@ -67,6 +72,7 @@ __all__ = [
     "discriminatory",
     "dutch_clock",
     "english_clock",
+    "expected_biased_makespan",
     "expected_externality",
     "expected_externality_public_good",
     "first_price",
@@ -74,10 +80,13 @@ __all__ = [
     "generalized_second_price",
     "groves",
     "k_double_auction",
+    "least_makespan",
     "lowest_ask_paid_on_pass",
     "make",
+    "makespan",
     "marginal_cost_sharing",
     "mcafee",
+    "min_work",
     "moulin_shapley",
     "multi_unit_discriminatory",
     "multi_unit_uniform_price",
@@ -95,6 +104,7 @@ __all__ = [
     "posted_price_trade",
     "proportional_share",
     "proportional_share_equilibrium",
+    "proportional_winners",
     "registry",
     "run_dutch_clock",
     "run_english_clock",
@@ -105,6 +115,7 @@ __all__ = [
     "serial_cost_sharing",
     "serial_shares",
     "shapley_shares",
+    "shared_budget",
     "single_parameter",
     "task_mechanism",
     "third_price",

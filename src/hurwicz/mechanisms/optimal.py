@@ -7,11 +7,11 @@ from jaxtyping import Float64
 
 from hurwicz._foundation import InputError
 from hurwicz.mechanisms._arguments import number, resizer, ties_of
+from hurwicz.mechanisms.ironing import Law, VirtualValues, virtual_costs, virtual_values
 from hurwicz.mechanisms.procurement import job_value
 from hurwicz.mechanisms.ranking import admitted, best_rival, shares_of_one, shuts_out
 from hurwicz.mechanisms.registry import Entry
 from hurwicz.mechanisms.single_parameter import Bids, Payments, Rule, Shares, SingleParameterMechanism
-from hurwicz.mechanisms.virtual_values import Law, VirtualValues, virtual_costs, virtual_values
 from hurwicz.settings import Beliefs, Claim, JointPrior, Participants, Property, beliefs, participants
 from hurwicz.typespaces import ProductPrior
 

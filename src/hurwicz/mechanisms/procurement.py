@@ -130,7 +130,7 @@ def _tender(
     def rule(asks: Bids) -> tuple[Shares, Payments]:
         scores = admitted(-asks, floors)
         shares = shares_of_one(scores, ties)
-        return shares, np.asarray(-shares * paid(asks, scores, most))
+        return shares, np.asarray(0.0 - shares * paid(asks, scores, most))
 
     guarantees = [
         *claims,

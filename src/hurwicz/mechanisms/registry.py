@@ -14,6 +14,7 @@ from hurwicz.settings import DirectMechanism
 
 # One module a family, imported when its mechanisms are asked for; each holds its ENTRIES.
 _FAMILIES: tuple[str, ...] = (
+    "budgets",
     "clock_auctions",
     "contracting",
     "cost_sharing",
@@ -24,6 +25,7 @@ _FAMILIES: tuple[str, ...] = (
     "posted_prices",
     "procurement",
     "public_good",
+    "scheduling",
     "second_best",
     "several_units",
     "single_item",

@@ -108,7 +108,9 @@ def uniform_price(
             Claim(Property.BIC, False, "it gains by shading also in expectation", source),
         ]
     free = reserve == 0.0 and bidders <= (units if rejected else units - 1)
-    claims.append(Claim(Property.STRONG_BUDGET_BALANCE, free, "a unit for everybody is free" if free else "the seller keeps the revenue"))
+    claims.append(
+        Claim(Property.STRONG_BUDGET_BALANCE, free, "a unit for everybody is free" if free else "the seller keeps the revenue", source)
+    )
     return _unit_demand(
         "uniform price", agents, prior, units, reserve, ties, price, claims, f"p = the {pricing} bid", uniform_price, pricing=pricing
     )
