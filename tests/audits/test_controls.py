@@ -5,7 +5,7 @@ import pytest
 
 from hurwicz._foundation import InputError
 from hurwicz.audits import Effort, Finding, Verdict, Witness, audit, replay
-from hurwicz.settings import PROPERTIES, Outcome, Outcomes
+from hurwicz.settings import CORE_PROPERTIES, Outcome, Outcomes
 from hurwicz.typespaces import Box, Finite, FinitePrior, Interval, ProductPrior, Uniform
 
 SMALL = Effort(profiles=40, deviations=11, refinements=2, steps=25, max_nodes=64, samples=512, seconds=20.0)
@@ -252,7 +252,7 @@ def test_without_a_prior_expectations_do_not_apply_and_a_time_limit_is_kept(auct
 
     told = []
     found = audit(Bare(), effort=Effort(profiles=50, seconds=0.001), progress=lambda name, part: told.append((name, part)))
-    assert [f.property for f in found] == list(PROPERTIES)
+    assert [f.property for f in found] == list(CORE_PROPERTIES)
     verdicts = {f.property: f.verdict for f in found}
     assert verdicts["BIC"] is verdicts["interim_IR"] is verdicts["planner_IR"] is Verdict.NOT_APPLICABLE
     assert all(f.reason for f in found)

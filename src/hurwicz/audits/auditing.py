@@ -9,28 +9,34 @@ from hurwicz._foundation import InputError
 from hurwicz.audits.bayesian import bic, ex_ante_ir, interim_ir
 from hurwicz.audits.efficiency import efficiency
 from hurwicz.audits.effort import Effort, effort_of
-from hurwicz.audits.evaluation import Evaluator, UnsteadyError, stacked
+from hurwicz.audits.evaluation import Evaluator, UnsteadyError
+from hurwicz.audits.ex_ante import EX_ANTE, budget_in_expectation, revenue_within_bound
+from hurwicz.audits.executors import Executor, executor_of
 from hurwicz.audits.expectations import need_prior
 from hurwicz.audits.finding import Finding, Verdict
-from hurwicz.audits.incentives import dsic
+from hurwicz.audits.incentives import dsic, ex_post_ic
+from hurwicz.audits.monotonicity import monotonicity
+from hurwicz.audits.profiles import stacked
 from hurwicz.audits.profilewise import SHORTFALLS, profilewise
 from hurwicz.audits.replay import replay
-from hurwicz.settings import PROPERTIES, DirectMechanism, Property
-from hurwicz.typespaces import ProductPrior
+from hurwicz.settings import CORE_PROPERTIES, PROPERTIES, DirectMechanism, JointPrior, Property
 
-_NEED_PRIOR = frozenset({Property.BIC.value, Property.INTERIM_IR.value, Property.EX_ANTE_IR.value})
+_NEED_PRIOR = EX_ANTE | {Property.BIC.value, Property.INTERIM_IR.value, Property.EX_ANTE_IR.value}
 Progress = Callable[[str, float], None]
+Told = Callable[[float], None] | None
 
 
 def audit(
     mechanism: DirectMechanism,
     properties: Sequence[str] | None = None,
     *,
-    prior: ProductPrior | None = None,
+    prior: JointPrior | None = None,
     effort: Effort | str = "standard",
     seed: int = 0,
     at: Sequence[Mapping[str, Any]] = (),
     progress: Progress | None = None,
+    revenue_bound: float | None = None,
+    executor: Executor | str = "serial",
 ) -> list[Finding]:
     """Prove, refute, or fail to refute each property of a direct mechanism.
 
@@ -42,11 +48,14 @@ def audit(
 
     Args:
         mechanism: what to audit; batched members are used where it has them.
-        properties: names from :data:`hurwicz.settings.PROPERTIES`; all that apply if omitted.
+        properties: names from :data:`hurwicz.settings.PROPERTIES`; those of :data:`hurwicz.settings.CORE_PROPERTIES` if omitted.
         prior: common prior for BIC, interim and ex ante IR; the mechanism's own ``prior`` if it has one.
         effort: ``"quick"``, ``"standard"``, ``"thorough"``, or an :class:`Effort`.
         seed: of every random choice.
         at: profiles of interest (the real types, say): looked at first and preferred as witnesses.
+        revenue_bound: best expected revenue of any mechanism of the class, for ``revenue_within_bound``; the mechanism's own
+            ``revenue_bound`` if it has one.
+        executor: who makes tables of outcomes: ``"serial"``, ``"threads"`` (a mechanism in numpy without state), or an :class:`Executor`.
         progress: called with the property's name and the fraction done.
 
     Returns:
@@ -67,11 +76,13 @@ def audit(
         >>> finding.verdict.value, finding.witness.agent, finding.witness.misreport, round(finding.witness.details["relative_gain"], 3)
         ('refuted', 'agent 1', 0.182, 0.256)
     """
-    wanted = list(PROPERTIES) if properties is None else [str(p) for p in properties]
+    wanted = list(CORE_PROPERTIES) if properties is None else [str(p) for p in properties]
     unknown = [p for p in wanted if p not in PROPERTIES]
     if unknown:
         raise InputError(f"audit: expected properties among {list(PROPERTIES)}, got {unknown}")
     e = Evaluator(mechanism, effort_of(effort), seed=seed)
+    e.executor = executor_of(executor)
+    bound = revenue_bound if revenue_bound is not None else getattr(mechanism, "revenue_bound", None)
     common = prior if prior is not None else getattr(mechanism, "prior", None)
     for profile in at:
         wrong = [n for n in e.agents if n not in profile or not e.spaces[n].contains(profile[n])]
@@ -96,7 +107,7 @@ def audit(
         e.restart()
         if not unsteady:
             try:
-                findings.append(_replayed(e, _one(e, name, named, common, _tell(progress, name)), common))
+                findings.append(_replayed(e, _one(e, name, named, common, _tell(progress, name), bound), common))
                 e.probe(named)
             except UnsteadyError as error:
                 unsteady = str(error)
@@ -105,7 +116,7 @@ def audit(
     return findings
 
 
-def _replayed(e: Evaluator, finding: Finding, prior: ProductPrior | None) -> Finding:
+def _replayed(e: Evaluator, finding: Finding, prior: JointPrior | None) -> Finding:
     # no refutation leaves without its witness having been replayed from its plain form
     if finding.witness is None:
         return finding
@@ -122,9 +133,13 @@ def _tell(progress: Progress | None, name: str) -> Callable[[float], None] | Non
     return None if progress is None else lambda fraction: progress(name, fraction)
 
 
-def _one(e: Evaluator, name: str, at: Any, prior: ProductPrior | None, progress: Callable[[float], None] | None) -> Finding:
+def _one(
+    e: Evaluator, name: str, at: Any, prior: JointPrior | None, progress: Callable[[float], None] | None, bound: float | None
+) -> Finding:
     if name == Property.DSIC:
         return dsic(e, at, prior, progress)
+    if name == Property.EX_POST_IC:
+        return ex_post_ic(e, at, prior, progress)
     if name == Property.BIC:
         return bic(e, prior, at, progress)
     if name == Property.INTERIM_IR:
@@ -133,5 +148,11 @@ def _one(e: Evaluator, name: str, at: Any, prior: ProductPrior | None, progress:
         return ex_ante_ir(e, prior)
     if name == Property.EFFICIENCY:
         return efficiency(e, at, prior, progress)
+    if name == Property.MONOTONICITY:
+        return monotonicity(e, at, prior)
+    if name == Property.REVENUE_WITHIN_BOUND:
+        return revenue_within_bound(e, need_prior(e, prior, name), bound)
+    if name in EX_ANTE:
+        return budget_in_expectation(e, name, need_prior(e, prior, name))
     assert name in SHORTFALLS
     return profilewise(e, name, at, prior, progress)

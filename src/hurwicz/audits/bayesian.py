@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hurwicz._foundation import FloatArray
-from hurwicz.audits.evaluation import Evaluator, Profiles, column, plain
+from hurwicz.audits.correlated import bic_correlated, interim_ir_correlated
+from hurwicz.audits.evaluation import Evaluator
 from hurwicz.audits.expectations import (
     ExpectationRule,
     choose_rule,
@@ -31,25 +32,28 @@ from hurwicz.audits.expectations import (
 )
 from hurwicz.audits.finding import Finding, Verdict, Witness
 from hurwicz.audits.local_search import pattern_search, round_significant
-from hurwicz.settings import Property
-from hurwicz.typespaces import Box, Interval, ProductPrior, TypeSpace
+from hurwicz.audits.profiles import Profiles, column, plain
+from hurwicz.settings import JointPrior, Property
+from hurwicz.typespaces import Box, CorrelatedPrior, Interval, TypeSpace
 
 _TRUE_POINTS = 9
 _UNSETTLED = 1e-5  # of the span of utilities: a larger error of quadrature gives way to sampling
 _Start = tuple[Any, Any, bool]  # true type, misreport, whether the true type may be moved
 
 
-def bic(e: Evaluator, prior: ProductPrior | None, at: Profiles | None, progress: Callable[[float], None] | None = None) -> Finding:
+def bic(e: Evaluator, prior: JointPrior | None, at: Profiles | None, progress: Callable[[float], None] | None = None) -> Finding:
     """Is the truth a best response in expectation, the others truthful?
 
     Args:
         e: evaluator.
-        prior: common prior, independent types.
+        prior: common prior; of independent types, or joint.
         at: profiles whose own types are among the true types looked at.
         progress: told the fraction done.
     """
     name = Property.BIC.value
     common = need_prior(e, prior, name)
+    if isinstance(common, CorrelatedPrior):
+        return bic_correlated(e, common, progress)
     _note_scale(e, common)
     exact = True
     best: tuple[tuple[bool, float], tuple[float, float, float, str, Any, Any, dict[str, Any]]] | None = None
@@ -143,10 +147,12 @@ def bic(e: Evaluator, prior: ProductPrior | None, at: Profiles | None, progress:
     )
 
 
-def interim_ir(e: Evaluator, prior: ProductPrior | None, at: Profiles | None, progress: Callable[[float], None] | None = None) -> Finding:
+def interim_ir(e: Evaluator, prior: JointPrior | None, at: Profiles | None, progress: Callable[[float], None] | None = None) -> Finding:
     """Does every type of every agent expect at least what opting out gives, truthful among the truthful?"""
     name = Property.INTERIM_IR.value
     common = need_prior(e, prior, name)
+    if isinstance(common, CorrelatedPrior):
+        return interim_ir_correlated(e, common)
     _note_scale(e, common)
     worst: tuple[float, float, str, Any, dict[str, Any]] | None = None
     exact, types, rules = True, 0, []
@@ -205,7 +211,7 @@ def interim_ir(e: Evaluator, prior: ProductPrior | None, at: Profiles | None, pr
     )
 
 
-def ex_ante_ir(e: Evaluator, prior: ProductPrior | None) -> Finding:
+def ex_ante_ir(e: Evaluator, prior: JointPrior | None) -> Finding:
     """Does every agent expect at least what opting out gives, before it knows its type?"""
     name = Property.EX_ANTE_IR.value
     common = need_prior(e, prior, name)
@@ -239,7 +245,7 @@ def ex_ante_ir(e: Evaluator, prior: ProductPrior | None) -> Finding:
     return Finding(name, Verdict.REFUTED, -value, witness, _describe(rule), effort, f"{agent} expects {value:.6g} before it knows its type")
 
 
-def ex_ante_utilities(e: Evaluator, prior: ProductPrior, rule: ExpectationRule) -> tuple[FloatArray, FloatArray]:
+def ex_ante_utilities(e: Evaluator, prior: JointPrior, rule: ExpectationRule) -> tuple[FloatArray, FloatArray]:
     """E[u_i] of every truthful agent and the error of each."""
 
     def means(which: ExpectationRule) -> tuple[FloatArray, FloatArray]:
@@ -260,7 +266,7 @@ def ex_ante_utilities(e: Evaluator, prior: ProductPrior, rule: ExpectationRule) 
     return mean, error
 
 
-def _interim_value(e: Evaluator, prior: ProductPrior, agent: str, true: Any, rule: ExpectationRule) -> tuple[float, float]:
+def _interim_value(e: Evaluator, prior: JointPrior, agent: str, true: Any, rule: ExpectationRule) -> tuple[float, float]:
     one = column([true])
     mean, spread = interim_pairs(e, prior, agent, one, one, rule)
     if rule["kind"] == "monte carlo":
@@ -271,7 +277,7 @@ def _interim_value(e: Evaluator, prior: ProductPrior, agent: str, true: Any, rul
     return float(mean[0]), error
 
 
-def _note_scale(e: Evaluator, prior: ProductPrior) -> None:
+def _note_scale(e: Evaluator, prior: JointPrior) -> None:
     drawn = prior.sample(np.random.default_rng(e.seed), 64 if e.batched else 8)
     e.note_scale(e.outcomes(drawn), drawn)
 
@@ -311,7 +317,7 @@ def _candidates(gains: FloatArray, trues: NDArray[Any], reports: NDArray[Any], n
 
 
 def _refine(
-    e: Evaluator, prior: ProductPrior, agent: str, space: Interval | Box, starts: list[_Start], rule: ExpectationRule
+    e: Evaluator, prior: JointPrior, agent: str, space: Interval | Box, starts: list[_Start], rule: ExpectationRule
 ) -> list[_Start]:
     low, high = _ends(space)
     size, shape = len(low), np.shape(starts[0][0])
@@ -333,7 +339,7 @@ def _refine(
     return [(p[:size].reshape(shape), p[size:].reshape(shape), moves) for p, (*_, moves) in zip(best, starts, strict=True)]
 
 
-def _lowest(e: Evaluator, prior: ProductPrior, agent: str, space: Interval | Box, true: Any, rule: ExpectationRule) -> Any:
+def _lowest(e: Evaluator, prior: JointPrior, agent: str, space: Interval | Box, true: Any, rule: ExpectationRule) -> Any:
     low, high = _ends(space)
     shape = np.shape(true)
 
@@ -347,7 +353,7 @@ def _lowest(e: Evaluator, prior: ProductPrior, agent: str, space: Interval | Box
     return points[0].reshape(shape)
 
 
-def _shorten(e: Evaluator, prior: ProductPrior, agent: str, true: Any, lie: Any, rule: ExpectationRule, gain: float) -> Any:
+def _shorten(e: Evaluator, prior: JointPrior, agent: str, true: Any, lie: Any, rule: ExpectationRule, gain: float) -> Any:
     if not isinstance(e.spaces[agent], Interval):
         return lie
     for digits in (1, 2, 3, 4, 6):

@@ -17,9 +17,11 @@ class Effort:
         refinements: best candidates that are refined by local search, per agent.
         steps: steps of each local search.
         seconds: soft limit per property; what was done by then is reported.
-        max_exhaustive: most utilities tabulated on finite type spaces before the audit falls back on sampling.
+        max_exhaustive: most utilities tabulated on finite type spaces before the audit falls back on sampling (most profiles, where values
+            are linear in the allocation and a compiled loop does the rest).
         max_nodes: most profiles of others in an expectation by quadrature; beyond, they are sampled.
         samples: profiles of others drawn for an expectation that is sampled.
+        max_bytes: memory for a table of outcomes; a larger one is made in slabs.
         tolerance: a gain counts when it exceeds this times the value scale (plus what the mechanism says of its own accuracy).
     """
 
@@ -31,11 +33,12 @@ class Effort:
     max_exhaustive: int = 20_000_000
     max_nodes: int = 4096
     samples: int = 4096
+    max_bytes: int = 1_000_000_000
     tolerance: float = 1e-9
 
     def __post_init__(self) -> None:
         """Refuse limits that leave nothing to do."""
-        least = min(self.deviations, self.steps, self.max_nodes, self.samples)
+        least = min(self.deviations, self.steps, self.max_nodes, self.samples, self.max_bytes)
         if least < 1 or self.profiles < 0 or self.refinements < 0 or not self.seconds > 0.0 or not self.tolerance > 0.0:
             raise InputError(f"Effort: expected positive limits (profiles and refinements may be 0), got {self}")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from hurwicz._foundation import FloatArray, InputError
 from hurwicz.audits.effort import Effort
-from hurwicz.settings import DirectMechanism, Outcome, Outcomes
+from hurwicz.audits.executors import Executor, Serial
+from hurwicz.audits.profiles import CheckedPayments, Profiles, all_finite, column, plain, rows_of, same_outcomes, stack_outcomes
+from hurwicz.settings import DirectMechanism, Outcomes
 from hurwicz.typespaces import Finite, TypeSpace
-
-Profiles = dict[str, NDArray[Any]]
 
 
 class Evaluator:
@@ -40,6 +40,10 @@ class Evaluator:
         self.seconds_per_outcome = 0.0
         self.seconds_per_value = 0.0
         self._spans: dict[str, tuple[float, float]] = {}
+        self.interdependent = hasattr(mechanism, "interdependent_values")
+        self.executor: Executor = Serial()
+        self.linear: dict[str, FloatArray | None] = {}
+        self.table: tuple[dict[str, FloatArray], dict[str, FloatArray]] | None = None
         self.lazy = False
         self._probes = 0
         self._asked: list[tuple[Profiles, Outcomes, tuple[str, ...]]] = []
@@ -86,7 +90,7 @@ class Evaluator:
             if self.batched:
                 found = self.mechanism.outcomes(reports)  # type: ignore[attr-defined]
             else:
-                found = _stack(
+                found = stack_outcomes(
                     [self.mechanism.outcome({name: reports[name][k] for name in self.agents}) for k in range(batch)],
                     self.agents,
                     self.agents,
@@ -108,6 +112,13 @@ class Evaluator:
             low, high = self._spans.get(agent, (np.inf, -np.inf))
             self._spans[agent] = (min(low, float(utility.min())), max(high, float(utility.max())))
         return utility
+
+    def among(self, agent: str, outcomes: Outcomes, types: Mapping[str, NDArray[Any]]) -> FloatArray:
+        """u_i where the true types of all are ``types``: the others' enter where the mechanism has ``interdependent_values``."""
+        if not self.interdependent:
+            return self.utilities(agent, outcomes, types[agent])
+        gross = np.asarray(self.mechanism.interdependent_values(agent, outcomes, types), dtype=np.float64)  # type: ignore[attr-defined]
+        return all_finite(gross, f"value of {agent!r}", types) - np.asarray(outcomes.payments[agent], dtype=np.float64)
 
     def gross(self, agent: str, outcomes: Outcomes, true_types: NDArray[Any]) -> FloatArray:
         """v_i at every outcome of a batch."""
@@ -141,7 +152,7 @@ class Evaluator:
                 [self.mechanism.welfare(outcomes.one(k), {name: true_types[name][k] for name in self.agents}) for k in range(batch)],
                 dtype=np.float64,
             )
-        return _finite(found, "welfare", true_types)
+        return all_finite(found, "welfare", true_types)
 
     def optional(self, batched: str, single: str, count: int, *arguments: Any) -> FloatArray | None:
         """A batch of an optional member of the mechanism, ``None`` where it has neither form."""
@@ -216,17 +227,19 @@ class Evaluator:
             begun = time.perf_counter()
             self.utilities(self.agents[0], again, profiles[self.agents[0]][::-1])
             self.seconds_per_value = min(self.seconds_per_value, (time.perf_counter() - begun) / count)
-        self.compare(outcomes, _rows(again, np.arange(count)[::-1], looked), profiles, looked)
+        self.compare(outcomes, rows_of(again, np.arange(count)[::-1], looked), profiles, looked)
         if len(self._asked) < 2:
             self._asked.append((profiles, outcomes, looked))
         if not self.batched or (self.lazy and self.dear):  # one outcome holds all payments, and those are dear
             return True
         single = self.mechanism.outcome({n: v[0] for n, v in profiles.items()})
-        return _same(_rows(outcomes, np.arange(1), looked), _stack([single], self.agents, looked), self.agents, looked, 1e-6)
+        return same_outcomes(
+            rows_of(outcomes, np.arange(1), looked), stack_outcomes([single], self.agents, looked), self.agents, looked, 1e-6
+        )
 
     def compare(self, one: Outcomes, two: Outcomes, profiles: Profiles, paid: Sequence[str] | None = None) -> None:
         """Raise :class:`UnsteadyError` where two answers to the same profiles differ, in payments of ``paid`` (all if left out)."""
-        if not _same(
+        if not same_outcomes(
             one, two, self.agents, self.agents if paid is None else paid, max(1e-8, 10.0 * self.effort.tolerance), 4.0 * self.accuracy
         ):
             raise UnsteadyError(
@@ -239,7 +252,7 @@ class Evaluator:
         count = len(profiles[self.agents[0]])
         rows = np.random.default_rng(self.seed).permutation(count)[: most if not self.dear else 4]
         chosen = {name: values[rows] for name, values in profiles.items()}
-        self.compare(_rows(outcomes, rows, self.agents), self.outcomes(chosen), chosen)
+        self.compare(rows_of(outcomes, rows, self.agents), self.outcomes(chosen), chosen)
         return len(rows)
 
     def exhaustible(self, work: float) -> bool:
@@ -320,66 +333,6 @@ class UnsteadyError(InputError):
     """The mechanism is not a function of the reports."""
 
 
-class CheckedPayments(Mapping[str, FloatArray]):
-    """Payments by agent, checked when they are first looked at; a mechanism may compute them only then."""
-
-    def __init__(self, paid: Mapping[str, Any], agents: Sequence[str], reports: Mapping[str, NDArray[Any]], batch: int) -> None:
-        self._paid, self._agents, self._reports, self._batch = paid, agents, reports, batch
-        self._seen: dict[str, FloatArray] = {}
-
-    def __getitem__(self, name: str) -> FloatArray:
-        if name not in self._seen:
-            try:
-                paid = np.asarray(self._paid[name], dtype=np.float64)
-            except KeyError as error:
-                raise InputError(f"audit: expected a payment for every agent in each outcome, none for {error}") from error
-            if paid.shape != (self._batch,):
-                raise InputError(f"audit: expected payments of shape ({self._batch},) for every agent, got {paid.shape} for {name!r}")
-            if not bool(np.all(np.isfinite(paid))):
-                row = int(np.argmax(~np.isfinite(paid)))
-                raise InputError(
-                    f"audit: expected finite payments, got {paid[row]} for agent {name!r} (NaN or infinity) "
-                    f"at reports {row_of(self._reports, row)}"
-                )
-            self._seen[name] = paid
-        return self._seen[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._agents)
-
-    def __len__(self) -> int:
-        return len(self._agents)
-
-
-def _stack(each: Sequence[Outcome], agents: Sequence[str], paid: Sequence[str]) -> Outcomes:
-    return Outcomes(
-        allocation={name: np.stack([np.asarray(o.allocation[name], dtype=np.float64) for o in each]) for name in agents},
-        payments={name: np.asarray([o.payments[name] for o in each], dtype=np.float64) for name in paid},
-    )
-
-
-def _rows(outcomes: Outcomes, rows: NDArray[np.int64], paid: Sequence[str]) -> Outcomes:
-    return Outcomes(
-        {n: np.asarray(x)[rows] for n, x in outcomes.allocation.items()}, {n: np.asarray(outcomes.payments[n])[rows] for n in paid}
-    )
-
-
-def _same(one: Outcomes, two: Outcomes, agents: Sequence[str], paid: Sequence[str], relative: float, absolute: float = 0.0) -> bool:
-    for first, second, names in ((one.allocation, two.allocation, agents), (one.payments, two.payments, paid)):
-        pairs = [(np.asarray(first[n], dtype=np.float64), np.asarray(second[n], dtype=np.float64)) for n in names]
-        size = max((float(np.abs(a).max(initial=0.0)) for a, _ in pairs), default=0.0)
-        if any(a.shape != b.shape or float(np.abs(a - b).max(initial=0.0)) > relative * size + absolute for a, b in pairs):
-            return False
-    return True
-
-
-def _finite(values: FloatArray, what: str, profiles: Mapping[str, NDArray[Any]]) -> FloatArray:
-    if not bool(np.all(np.isfinite(values))):
-        where = int(np.argmax(~np.isfinite(values)))
-        raise InputError(f"audit: expected a finite {what}, got {values[where]} (NaN or infinity) at types {row_of(profiles, where)}")
-    return values
-
-
 class Pace:
     """Batch sizes that grow while the mechanism is fast, so that a time limit is kept also where one outcome takes long.
 
@@ -404,47 +357,3 @@ class Pace:
             self.size = min(8 * self.size, self._most)
         elif took > 3.0:
             self.size = max(1, self.size // 2)
-
-
-def stacked(profiles: Sequence[Mapping[str, Any]], agents: Sequence[str]) -> Profiles:
-    """Single profiles as a batch."""
-    return {name: column([p[name] for p in profiles]) for name in agents}
-
-
-def column(values: Sequence[Any]) -> NDArray[Any]:
-    """Types of one agent as an array: numbers where they are numbers, else objects one by one."""
-    try:
-        return np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError):
-        out = np.empty(len(values), dtype=object)
-        for k, value in enumerate(values):
-            out[k] = value
-        return out
-
-
-def joined(first: Profiles, second: Profiles) -> Profiles:
-    """Two batches as one."""
-    return {name: np.concatenate([first[name], second[name]], axis=0) for name in first}
-
-
-def row_of(profiles: Mapping[str, NDArray[Any]], k: int) -> dict[str, Any]:
-    """One profile of a batch as plain data."""
-    return {name: plain(values[k]) for name, values in profiles.items()}
-
-
-def plain(value: Any) -> Any:
-    """Numbers, lists and dicts that JSON knows, from numpy's."""
-    if isinstance(value, np.generic):
-        return value.item()
-    if isinstance(value, np.ndarray):
-        return value.item() if value.ndim == 0 else value.tolist()
-    if isinstance(value, Mapping):
-        return {str(k): plain(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(v) for v in value]
-    return value
-
-
-def one_profile(profile: Mapping[str, Any], agents: Sequence[str]) -> Profiles:
-    """A single profile as a batch of one."""
-    return stacked([profile], agents)

@@ -13,8 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hurwicz._foundation import FloatArray, InputError
-from hurwicz.audits.evaluation import Evaluator, Profiles, column, plain
-from hurwicz.typespaces import ProductPrior
+from hurwicz.audits.evaluation import Evaluator
+from hurwicz.audits.profiles import Profiles, column, plain
+from hurwicz.settings import JointPrior
+from hurwicz.typespaces import CorrelatedPrior
 
 ExpectationRule = Mapping[str, Any]
 _ORDERS = (32, 24, 16, 12, 10, 8, 6, 5, 4)
@@ -23,12 +25,14 @@ _SETTLED = 1e-6  # relative to the span of utilities: what two quadratures of a 
 _UNSEEN = 10.0  # an event that n draws all miss has a probability below 10/n, but for one sample in 20,000
 
 
-def choose_rule(e: Evaluator, prior: ProductPrior, agent: str | None) -> dict[str, Any]:
+def choose_rule(e: Evaluator, prior: JointPrior, agent: str | None) -> dict[str, Any]:
     """Exact sums where all the others' types are finite and few enough, quadrature where it fits, else Monte Carlo.
 
     Returns:
         ``{"kind": "exact"}``, ``{"kind": "quadrature", "order": k}`` or ``{"kind": "monte carlo", "samples": n, "seed": s}``.
     """
+    if isinstance(prior, CorrelatedPrior):
+        return {"kind": "exact"}
     skip = () if agent is None else (agent,)
     others = [p for name, p in prior.marginals.items() if name not in skip]
     if all(p.space.size is not None for p in others):
@@ -59,7 +63,7 @@ def sampled_error(e: Evaluator, agent: str, deviation: float, count: int) -> flo
 
 
 def settled(
-    e: Evaluator, prior: ProductPrior, agent: str, reports: NDArray[Any], true_types: NDArray[Any], rule: dict[str, Any]
+    e: Evaluator, prior: JointPrior, agent: str, reports: NDArray[Any], true_types: NDArray[Any], rule: dict[str, Any]
 ) -> dict[str, Any]:
     """The rule, or sampling where it is a quadrature that a coarser one contradicts on a part of the table of expected utilities."""
     if rule["kind"] != "quadrature":
@@ -71,7 +75,7 @@ def settled(
 
 
 def judged_gain(
-    e: Evaluator, prior: ProductPrior, agent: str, true_type: Any, misreport: Any, rule: ExpectationRule
+    e: Evaluator, prior: JointPrior, agent: str, true_type: Any, misreport: Any, rule: ExpectationRule
 ) -> tuple[float, float, float, dict[str, Any]]:
     """:func:`interim_gain` for a verdict, and the rule that it rests on.
 
@@ -98,7 +102,7 @@ def lower_rules(rule: ExpectationRule) -> list[dict[str, Any]]:
     return [{"kind": "quadrature", "order": k} for k in smaller]
 
 
-def nodes(prior: ProductPrior, agent: str | None, rule: ExpectationRule) -> tuple[Profiles, FloatArray]:
+def nodes(prior: JointPrior, agent: str | None, rule: ExpectationRule) -> tuple[Profiles, FloatArray]:
     """Profiles of the others (of all where ``agent`` is ``None``) and their weights."""
     skip = () if agent is None else (agent,)
     if rule["kind"] == "monte carlo":
@@ -108,7 +112,7 @@ def nodes(prior: ProductPrior, agent: str | None, rule: ExpectationRule) -> tupl
 
 
 def interim_utilities(
-    e: Evaluator, prior: ProductPrior, agent: str, reports: NDArray[Any], true_types: NDArray[Any], rule: ExpectationRule
+    e: Evaluator, prior: JointPrior, agent: str, reports: NDArray[Any], true_types: NDArray[Any], rule: ExpectationRule
 ) -> FloatArray:
     """E over theta_-i of u_i(report, theta_-i; true type), shape (true types, reports)."""
     others, weights = nodes(prior, agent, rule)
@@ -129,7 +133,7 @@ def interim_utilities(
 
 
 def interim_pairs(
-    e: Evaluator, prior: ProductPrior, agent: str, reports: NDArray[Any], true_types: NDArray[Any], rule: ExpectationRule
+    e: Evaluator, prior: JointPrior, agent: str, reports: NDArray[Any], true_types: NDArray[Any], rule: ExpectationRule
 ) -> tuple[FloatArray, FloatArray]:
     """E[u_i] for pairs (report, true type), shape (pairs,), and the standard deviation over the others' profiles."""
     others, weights = nodes(prior, agent, rule)
@@ -150,7 +154,7 @@ def interim_pairs(
 
 
 def interim_gain(
-    e: Evaluator, prior: ProductPrior, agent: str, true_type: Any, misreport: Any, rule: ExpectationRule
+    e: Evaluator, prior: JointPrior, agent: str, true_type: Any, misreport: Any, rule: ExpectationRule
 ) -> tuple[float, float, float]:
     """(E u truthful, E u of the misreport, error of their difference) on common nodes; :func:`sampled_error` where sampled."""
     if rule["kind"] == "monte carlo":
@@ -168,7 +172,7 @@ def interim_gain(
 
 
 def _differences(
-    e: Evaluator, prior: ProductPrior, agent: str, true_type: Any, misreport: Any, rule: ExpectationRule
+    e: Evaluator, prior: JointPrior, agent: str, true_type: Any, misreport: Any, rule: ExpectationRule
 ) -> tuple[FloatArray, FloatArray]:
     """At every node: utility of the truth, and what the misreport gains."""
     others, weights = nodes(prior, agent, rule)
@@ -179,14 +183,27 @@ def _differences(
     return values[0], values[1] - values[0]
 
 
-def need_prior(e: Evaluator, prior: ProductPrior | None, name: str) -> ProductPrior:
+def need_prior(e: Evaluator, prior: JointPrior | None, name: str) -> JointPrior:
     """The prior, checked against the agents."""
     if prior is None:
-        raise InputError(f"audit of {name}: expected a prior (ProductPrior) over the agents' types, got none; pass prior=")
+        raise InputError(
+            f"audit of {name}: expected a prior over the agents' types (ProductPrior or CorrelatedPrior), got none; pass prior="
+        )
     if set(prior.agents) != set(e.agents):
         raise InputError(f"audit of {name}: expected a prior over {list(e.agents)}, got {list(prior.agents)}")
+    if isinstance(prior, CorrelatedPrior):
+        for agent, types in prior.profiles.items():
+            outside = next((plain(v) for v in types if not e.spaces[agent].contains(v)), None)
+            if outside is not None:
+                raise InputError(
+                    f"audit of {name}: expected a prior of {agent!r} on types that it may report, in {e.spaces[agent]!r}; got {outside}"
+                )
+        return prior
     for agent in e.agents:
-        support, _ = prior.marginals[agent].quadrature(2)
+        support, weights = prior.marginals[agent].quadrature(2)
+        if abs(float(np.sum(weights)) - 1.0) > 1e-6 or bool(np.any(np.asarray(weights) < 0.0)):
+            total = float(np.sum(weights))
+            raise InputError(f"audit of {name}: expected weights >= 0 that sum to 1 in the prior of {agent!r}, got a sum of {total:.9g}")
         space = prior.marginals[agent].space
         ends = space.grid(0 if space.size is not None else 2)
         outside = next((plain(v) for v in (*support, *ends) if not e.spaces[agent].contains(v)), None)

@@ -6,25 +6,31 @@ others is found out.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hurwicz._foundation import FloatArray
-from hurwicz.audits.evaluation import Evaluator, Pace, Profiles, one_profile, plain, row_of
+from hurwicz.audits.evaluation import Evaluator, Pace
+from hurwicz.audits.exhaustive import best_deviation, fits
 from hurwicz.audits.finding import Finding, Verdict, Witness
 from hurwicz.audits.local_search import pattern_search, round_significant
+from hurwicz.audits.profiles import Profiles, one_profile, plain, row_of
+from hurwicz.settings import Property
 from hurwicz.typespaces import Box, Finite, Interval, TypeSpace
 
+Told = Callable[[float], None] | None
 _FACTORS = np.asarray([0.01, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 1.01, 1.05, 1.1, 1.25, 1.5, 2.0, 4.0, 10.0, 100.0])
 _CHUNK = 50_000
 _Candidate = tuple[float, Profiles, Any]  # gain, profile (one row), misreport
 
 
-def dsic(e: Evaluator, at: Profiles | None, prior: Any = None, progress: Callable[[float], None] | None = None) -> Finding:
-    """Exhaustive on finite type spaces that fit the effort, else the search ladder.
+def dsic(e: Evaluator, at: Profiles | None, prior: Any = None, progress: Told = None) -> Finding:
+    """Is the truth a best response whatever the others report? Exhaustive on finite type spaces that fit the effort, else a search.
 
     Args:
         e: evaluator.
@@ -32,28 +38,78 @@ def dsic(e: Evaluator, at: Profiles | None, prior: Any = None, progress: Callabl
         prior: where the random profiles come from; uniform if ``None``.
         progress: told the fraction done.
     """
-    if e.finite:
-        work = e.profile_count * sum(float(s.size or 0) for s in e.spaces.values())
-        if e.exhaustible(work):
-            return _exhaustive(e, at, progress)
-    return _ladder(e, at, prior, progress)
+    if e.interdependent:
+        reason = "values depend on the others' types as well, and DSIC is about private values: ask for ex_post_IC"
+        return Finding(Property.DSIC.value, Verdict.NOT_APPLICABLE, None, None, "none", {}, reason)
+    return _judged(e, Property.DSIC.value, at, prior, progress)
+
+
+def ex_post_ic(e: Evaluator, at: Profiles | None, prior: Any = None, progress: Told = None) -> Finding:
+    """Is truth-telling an ex post equilibrium: a best response at every profile of types, the others truthful?
+
+    Where an agent's value depends on its own type alone, the profiles of truthful others are all profiles of reports, and this is DSIC.
+    Where the mechanism has ``interdependent_values`` the others' true types enter the value, and are what they report.
+    """
+    found = _judged(e, Property.EX_POST_IC.value, at, prior, progress)
+    if e.interdependent:
+        return found
+    return replace(found, reason=f"{found.reason} (values are private: the same as DSIC)")
+
+
+def _judged(e: Evaluator, name: str, at: Profiles | None, prior: Any, progress: Told) -> Finding:
+    if fits(e) and not e.interdependent:
+        return _tabulated(e, name, at, progress)
+    if e.finite and e.exhaustible(e.profile_count * sum(float(s.size or 0) for s in e.spaces.values())):
+        return _exhaustive(e, name, at, progress)
+    return _ladder(e, name, at, prior, progress)
 
 
 def truth_and_lie(e: Evaluator, agent: str, profile: Mapping[str, Any], misreport: Any) -> tuple[float, float]:
     """Utilities of telling the truth and of the misreport, the others reporting as in ``profile``."""
     batch = e.one(profile)
-    true = batch[agent]
     lie = {**batch, **e.one({agent: misreport})}
-    return float(e.utilities(agent, e.outcomes(batch), true)[0]), float(e.utilities(agent, e.outcomes(lie), true)[0])
+    return float(e.among(agent, e.outcomes(batch), batch)[0]), float(e.among(agent, e.outcomes(lie), batch)[0])
 
 
-def _exhaustive(e: Evaluator, at: Profiles | None, progress: Callable[[float], None] | None) -> Finding:
-    if at is not None:
-        e.note_scale(e.outcomes(at), at)
-        told = _named(e, at)
-        if told.gain > e.tolerance:
-            effort = e.spent(profiles=len(at[e.agents[0]]), scale=e.scale, best_gain=told.gain)
-            return Finding("DSIC", Verdict.REFUTED, told.gain, told, "exhaustive at the named profiles", effort, _sentence(told))
+def _tabulated(e: Evaluator, name: str, at: Profiles | None, progress: Told) -> Finding:
+    # values are linear in the allocation: one table of outcomes, and every deviation by a loop over it
+    named = _at_named(e, name, at)
+    if named is not None:
+        return named
+    before = time.perf_counter()
+    found = best_deviation(e, e.executor, progress)
+    seconds = time.perf_counter() - before
+    e.scale = max(e.scale, found.scale)
+    effort = e.spent(
+        profiles=found.profiles,
+        deviations=found.checks,
+        scale=e.scale,
+        best_gain=found.gain,
+        deviations_per_second=round(found.checks / max(seconds, 1e-9)),
+    )
+    if found.gain <= e.tolerance:
+        reason = f"no misreport of any type at any of the {found.profiles} profiles gains more than {e.tolerance:.3g}"
+        return Finding(name, Verdict.PROVED, found.gain, None, "exhaustive", effort, reason)
+    truth, lie = truth_and_lie(e, found.agent, {**found.others, found.agent: found.true_type}, found.misreport)
+    witness = Witness(found.agent, found.true_type, found.misreport, found.others, lie - truth, _details(name, truth, lie))
+    return Finding(name, Verdict.REFUTED, lie - truth, witness, "exhaustive", effort, _sentence(witness))
+
+
+def _at_named(e: Evaluator, name: str, at: Profiles | None) -> Finding | None:
+    if at is None:
+        return None
+    e.note_scale(e.outcomes(at), at)
+    told = _named(e, name, at)
+    if told.gain <= e.tolerance:
+        return None
+    effort = e.spent(profiles=len(at[e.agents[0]]), scale=e.scale, best_gain=told.gain)
+    return Finding(name, Verdict.REFUTED, told.gain, told, "exhaustive at the named profiles", effort, _sentence(told))
+
+
+def _exhaustive(e: Evaluator, name: str, at: Profiles | None, progress: Told) -> Finding:
+    told = _at_named(e, name, at)
+    if told is not None:
+        return told
     profiles = e.all_profiles()
     outcomes = e.outcomes(profiles)
     e.note_scale(outcomes, profiles)
@@ -62,11 +118,11 @@ def _exhaustive(e: Evaluator, at: Profiles | None, progress: Callable[[float], N
     best: tuple[float, int, int, int] | None = None  # gain, agent, true type, index of the others' profile with the misreport
     deviations = 0
     found: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    for i, name in enumerate(e.agents):
-        grid = e.spaces[name].grid(0)
+    for i, agent in enumerate(e.agents):
+        grid = e.spaces[agent].grid(0)
         for k in range(sizes[i]):
-            true = np.repeat(grid[k : k + 1], len(profiles[name]), axis=0)
-            utility = np.moveaxis(e.utilities(name, outcomes, true).reshape(sizes), i, -1)
+            true = np.repeat(grid[k : k + 1], len(profiles[agent]), axis=0)
+            utility = np.moveaxis(e.among(agent, outcomes, {**profiles, agent: true}).reshape(sizes), i, -1)
             table = utility - utility[..., k : k + 1]
             deviations += table.size
             top = int(np.argmax(table))
@@ -83,7 +139,7 @@ def _exhaustive(e: Evaluator, at: Profiles | None, progress: Callable[[float], N
     effort = e.spent(profiles=len(profiles[e.agents[0]]), deviations=deviations, asked_twice=repeated, scale=e.scale, best_gain=best[0])
     if best[0] <= e.tolerance:
         return Finding(
-            "DSIC",
+            name,
             Verdict.PROVED,
             best[0],
             None,
@@ -92,37 +148,37 @@ def _exhaustive(e: Evaluator, at: Profiles | None, progress: Callable[[float], N
             f"no misreport of any type at any of the {len(profiles[e.agents[0]])} profiles gains more than {e.tolerance:.3g}",
         )
     gain, i, k, index = best
-    name = e.agents[i]
-    others = row_of({n: profiles[n] for n in e.agents if n != name}, index)
+    agent = e.agents[i]
+    others = row_of({n: profiles[n] for n in e.agents if n != agent}, index)
     witness = Witness(
-        agent=name,
-        true_type=plain(e.spaces[name].grid(0)[k]),
-        misreport=plain(profiles[name][index]),
+        agent=agent,
+        true_type=plain(e.spaces[agent].grid(0)[k]),
+        misreport=plain(profiles[agent][index]),
         others=others,
         gain=gain,
-        details=_details("DSIC", found[1], found[0]),
+        details=_details(name, found[1], found[0]),
     )
-    return Finding("DSIC", Verdict.REFUTED, gain, witness, "exhaustive", effort, _sentence(witness))
+    return Finding(name, Verdict.REFUTED, gain, witness, "exhaustive", effort, _sentence(witness))
 
 
-def _named(e: Evaluator, at: Profiles) -> Witness:
+def _named(e: Evaluator, name: str, at: Profiles) -> Witness:
     # the most telling misreport at the profiles that the caller named
     best: tuple[float, str, int, Any] | None = None
     truthful = e.outcomes(at)
-    for name in e.agents:
-        gains, lies = _deviate(e, name, at, truthful, np.random.default_rng(e.seed))
+    for agent in e.agents:
+        gains, lies = _deviate(e, agent, at, truthful, np.random.default_rng(e.seed))
         row, k = divmod(int(np.argmax(gains)), gains.shape[1])
         if best is None or gains[row, k] > best[0]:
-            best = (float(gains[row, k]), name, row, lies[row, k])
+            best = (float(gains[row, k]), agent, row, lies[row, k])
     assert best is not None
-    gain, name, row, lie = best
+    gain, agent, row, lie = best
     profile = row_of(at, row)
-    truth, lying = truth_and_lie(e, name, profile, lie)
-    others = {n: v for n, v in profile.items() if n != name}
-    return Witness(name, profile[name], plain(lie), others, gain, _details("DSIC", truth, lying))
+    truth, lying = truth_and_lie(e, agent, profile, lie)
+    others = {n: v for n, v in profile.items() if n != agent}
+    return Witness(agent, profile[agent], plain(lie), others, gain, _details(name, truth, lying))
 
 
-def _ladder(e: Evaluator, at: Profiles | None, prior: Any, progress: Callable[[float], None] | None) -> Finding:
+def _ladder(e: Evaluator, label: str, at: Profiles | None, prior: Any, progress: Told) -> Finding:
     """Scaled reports, grids, then local refinement of the best candidates."""
     named = 0 if at is None else len(at[e.agents[0]])
     rng = np.random.default_rng(e.seed + 1)
@@ -190,7 +246,7 @@ def _ladder(e: Evaluator, at: Profiles | None, prior: Any, progress: Callable[[f
             effort["profiles_with_gain_at_most_95"] = 1.0 - 0.05 ** (1.0 / drawn)
         source = "the prior" if prior is not None else "the uniform distribution on the type spaces"
         return Finding(
-            "DSIC",
+            label,
             Verdict.NOT_REFUTED,
             max(gain, 0.0),
             None,
@@ -213,10 +269,10 @@ def _ladder(e: Evaluator, at: Profiles | None, prior: Any, progress: Callable[[f
         misreport=plain(misreport),
         others={n: plain(v) for n, v in profile.items() if n != name},
         gain=u_lie - u_true,
-        details=_details("DSIC", u_true, u_lie),
+        details=_details(label, u_true, u_lie),
     )
     return Finding(
-        "DSIC", Verdict.REFUTED, u_lie - u_true, witness, "search: scaled reports, grid, local refinement", effort, _sentence(witness)
+        label, Verdict.REFUTED, u_lie - u_true, witness, "search: scaled reports, grid, local refinement", effort, _sentence(witness)
     )
 
 
@@ -247,12 +303,11 @@ def misreports(space: TypeSpace, points: int, true: NDArray[Any], rng: np.random
 def _deviate(e: Evaluator, name: str, part: Profiles, truthful: Any, rng: np.random.Generator) -> tuple[FloatArray, NDArray[Any]]:
     lies = misreports(e.spaces[name], e.effort.deviations, part[name], rng)
     batch, candidates = lies.shape[:2]
-    reports = {n: np.repeat(v, candidates, axis=0) for n, v in part.items()}
-    true = reports[name]
-    reports[name] = lies.reshape(batch * candidates, *lies.shape[2:])
+    true = {n: np.repeat(v, candidates, axis=0) for n, v in part.items()}
+    reports = {**true, name: lies.reshape(batch * candidates, *lies.shape[2:])}
     e.note_payments(name, truthful)
-    utility = e.utilities(name, e.outcomes(reports), true).reshape(batch, candidates)
-    return utility - e.utilities(name, truthful, part[name])[:, None], lies
+    utility = e.among(name, e.outcomes(reports), true).reshape(batch, candidates)
+    return utility - e.among(name, truthful, part)[:, None], lies
 
 
 def _keep(top: list[_Candidate], gains: FloatArray, lies: NDArray[Any], part: Profiles, most: int) -> None:
@@ -286,8 +341,7 @@ def _refine(e: Evaluator, name: str, found: list[_Candidate], *, others_too: boo
 
         def objective(points: FloatArray, which: NDArray[np.int64]) -> FloatArray:
             reports, told = unpack(points, which)
-            true = reports[name]
-            return e.utilities(name, e.outcomes({**reports, name: told}), true) - e.utilities(name, e.outcomes(reports), true)
+            return e.among(name, e.outcomes({**reports, name: told}), reports) - e.among(name, e.outcomes(reports), reports)
 
         points, values = pattern_search(
             objective, np.concatenate(blocks, axis=1), low, high, steps=e.effort.steps, grain=1e-3 * e.tolerance, stop=lambda: e.late

@@ -14,9 +14,10 @@ import numpy as np
 
 from hurwicz._foundation import FloatArray, InputError, SolverError
 from hurwicz.audits.effort import Effort
-from hurwicz.audits.evaluation import Evaluator, one_profile, plain, row_of
+from hurwicz.audits.evaluation import Evaluator
 from hurwicz.audits.expectations import interim_utilities
 from hurwicz.audits.finding import Finding, Verdict, Witness
+from hurwicz.audits.profiles import one_profile, plain, row_of
 from hurwicz.prices.direct import PriceMechanism, action_game_gain, best_report, utilities
 from hurwicz.prices.payments import AllocationProblem, BoundRule, Linear, QuadraticAggregate, total_loss
 from hurwicz.typespaces import Interval

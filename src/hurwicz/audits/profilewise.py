@@ -1,4 +1,4 @@
-"""Properties that hold or fail profile by profile under truthful reports: ex post IR, budget balance, the planner's own IR."""
+"""Properties that hold or fail profile by profile under truth: ex post IR, budgets, the planner's IR, envy, anonymity, supply."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hurwicz._foundation import FloatArray
-from hurwicz.audits.evaluation import Evaluator, Pace, Profiles, joined, plain, row_of
+from hurwicz.audits.evaluation import Evaluator, Pace
+from hurwicz.audits.fairness import comparable, envy, excess, pairs, unlike
 from hurwicz.audits.finding import Finding, Verdict, Witness
 from hurwicz.audits.local_search import pattern_search
+from hurwicz.audits.profiles import Profiles, joined, plain, row_of
 from hurwicz.settings import Outcomes, Property
 from hurwicz.typespaces import Box, Interval
 
+_SIZES = (Property.STRONG_BUDGET_BALANCE, Property.FEASIBILITY, Property.ENVY_FREENESS, Property.ANONYMITY)
 Shortfall = Callable[[Evaluator, Profiles, Outcomes], FloatArray]
 
 
@@ -61,7 +64,36 @@ SHORTFALLS: dict[str, Shortfall] = {
     Property.STRONG_BUDGET_BALANCE.value: imbalance,
     Property.WEAK_BUDGET_BALANCE.value: deficit,
     Property.PLANNER_IR.value: planner_short,
+    Property.FEASIBILITY.value: excess,
+    Property.ENVY_FREENESS.value: envy,
+    Property.ANONYMITY.value: unlike,
 }
+
+
+def columns(e: Evaluator, name: str) -> list[tuple[str | None, str | None]]:
+    """Whom each column of a table of shortfalls is about: an agent, a pair, or nobody in particular."""
+    if name == Property.EX_POST_IR:
+        return [(agent, None) for agent in e.agents]
+    if name in (Property.ENVY_FREENESS, Property.ANONYMITY):
+        return [(i, j) for i, j in pairs(e)]
+    return [(None, None)]
+
+
+def inapplicable(e: Evaluator, name: str) -> str:
+    """Why a property says nothing about this mechanism; empty where it does."""
+    if name == Property.PLANNER_IR and not any(hasattr(e.mechanism, m) for m in ("planner_values", "planner_value")):
+        return "the mechanism does not say what its outcome is worth to the planner"
+    if name == Property.FEASIBILITY and getattr(e.mechanism, "excess", None) is None:
+        return "the mechanism does not say how much there is to allocate (no ``excess``)"
+    if name in (Property.ENVY_FREENESS, Property.ANONYMITY) and len(e.agents) < 2:
+        return "there is only one agent"
+    if name == Property.ANONYMITY:
+        return comparable(e)
+    if name == Property.ENVY_FREENESS:
+        one = e.outcomes(e.drawn_profiles(1))
+        if len({np.shape(one.allocation[agent]) for agent in e.agents}) > 1:
+            return "agents' allocations have different shapes, so nobody can be put in another's place"
+    return ""
 
 
 def profilewise(
@@ -76,10 +108,9 @@ def profilewise(
         prior: where the random profiles come from; uniform if ``None``.
         progress: told the fraction done.
     """
-    if name == Property.PLANNER_IR and not any(hasattr(e.mechanism, m) for m in ("planner_values", "planner_value")):
-        return Finding(
-            name, Verdict.NOT_APPLICABLE, None, None, "none", {}, "the mechanism does not say what its outcome is worth to the planner"
-        )
+    why = inapplicable(e, name)
+    if why:
+        return Finding(name, Verdict.NOT_APPLICABLE, None, None, "none", {}, why)
     short = SHORTFALLS[name]
     exhaustive = e.exhaustible(e.profile_count * len(e.agents))
     drawn = 0
@@ -94,7 +125,7 @@ def profilewise(
     worst: tuple[float, int, dict[str, Any]] | None = None
     if at is not None:
         worst = _worst(e, short, at, limited=not exhaustive)
-    if at is not None and worst is not None and worst[0] > e.tolerance:
+    if at is not None and worst is not None and worst[0] > _tolerance(e, name):
         count, drawn = len(at[e.agents[0]]), 0
     else:
         found, done = _in_chunks(e, short, profiles, progress, limited=not exhaustive)
@@ -105,23 +136,24 @@ def profilewise(
             worst = better if better[0] > worst[0] else worst
     value, column, profile = worst
     effort = e.spent(profiles=count, profiles_drawn=drawn, scale=e.scale, worst=value)
-    if value <= e.tolerance:
-        figure = -value if name == Property.EX_POST_IR else max(value, 0.0) if name == Property.STRONG_BUDGET_BALANCE else -value
+    tolerance = _tolerance(e, name)
+    if value <= tolerance:
+        figure = -value if name == Property.EX_POST_IR else max(value, 0.0) if name in _SIZES else -value
         if exhaustive:
-            return Finding(name, Verdict.PROVED, figure, None, "exhaustive", effort, f"holds at all {count} profiles to {e.tolerance:.3g}")
-        reason = f"no violation above {e.tolerance:.3g} found"
+            return Finding(name, Verdict.PROVED, figure, None, "exhaustive", effort, f"holds at all {count} profiles to {tolerance:.3g}")
+        reason = f"no violation above {tolerance:.3g} found"
         if drawn:
             effort["profiles_violating_at_most_95"] = 1.0 - 0.05 ** (1.0 / drawn)
             reason += f"; with 95 % confidence fewer than {effort['profiles_violating_at_most_95']:.2%} of drawn profiles violate it"
         return Finding(name, Verdict.NOT_REFUTED, figure, None, "search: extreme and random profiles, local search", effort, reason)
-    agent = e.agents[column] if name == Property.EX_POST_IR else None
+    agent, other = columns(e, name)[column]
     witness = Witness(
         agent=agent,
         true_type=profile[agent] if agent is not None else profile,
         misreport=None,
         others={n: v for n, v in profile.items() if n != agent},
         gain=value,
-        details={"property": name, **_what(name, value)},
+        details={"property": name, **_what(name, value), **({} if other is None else {"other": other})},
     )
     return Finding(
         name,
@@ -134,7 +166,14 @@ def profilewise(
     )
 
 
+def _tolerance(e: Evaluator, name: str) -> float:
+    # supply is counted in units of what is allocated, not in money
+    return max(e.effort.tolerance, 1e-9) if name == Property.FEASIBILITY else e.tolerance
+
+
 def _what(name: str, value: float) -> dict[str, float]:
+    if name in (Property.FEASIBILITY, Property.ENVY_FREENESS, Property.ANONYMITY):
+        return {{"feasibility": "excess", "envy_freeness": "envy", "anonymity": "difference"}[name]: value}
     if name == Property.EX_POST_IR:
         return {"utility": -value}
     if name == Property.STRONG_BUDGET_BALANCE:
@@ -145,6 +184,13 @@ def _what(name: str, value: float) -> dict[str, float]:
 
 
 def _says(name: str, witness: Witness) -> str:
+    other = witness.details.get("other")
+    if name == Property.FEASIBILITY:
+        return f"infeasible: {witness.gain:.6g} more is allocated than there is at reports {_profile_of(witness)}"
+    if name == Property.ENVY_FREENESS:
+        return f"{witness.agent} of type {witness.true_type} would gain {witness.gain:.6g} in the place of {other}"
+    if name == Property.ANONYMITY:
+        return f"when {witness.agent} and {other} exchange their reports, what they get or pay changes by {witness.gain:.6g}"
     if name == Property.EX_POST_IR:
         return f"{witness.agent} of type {witness.true_type} tells the truth and ends at {-witness.gain:.6g}"
     if name == Property.STRONG_BUDGET_BALANCE:
@@ -152,6 +198,12 @@ def _says(name: str, witness: Witness) -> str:
     if name == Property.WEAK_BUDGET_BALANCE:
         return f"the mechanism pays out {witness.gain:.6g} more than it collects at this profile"
     return f"the planner is left {witness.gain:.6g} worse off than without any agent at this profile"
+
+
+def _profile_of(witness: Witness) -> str:
+    profile = witness.others or {}
+    shown = ", ".join(f"{name}: {value}" for name, value in list(profile.items())[:6])
+    return "{" + shown + ("" if len(profile) <= 6 else f", and {len(profile) - 6} more") + "}"
 
 
 def _worst(e: Evaluator, short: Shortfall, profiles: Profiles, *, limited: bool) -> tuple[float, int, dict[str, Any]]:
@@ -205,7 +257,7 @@ def _climb(e: Evaluator, short: Shortfall, start: tuple[float, int, dict[str, An
         if short is utilities_short:
             agent = e.agents[start[1]]
             return -e.utilities(agent, outcomes, profiles[agent])
-        return np.asarray(short(e, profiles, outcomes)[:, 0], dtype=np.float64)
+        return np.asarray(short(e, profiles, outcomes)[:, start[1]], dtype=np.float64)
 
     first = np.concatenate([np.ravel(np.asarray(start[2][n], dtype=np.float64)) for n in e.agents])[None]
     points, values = pattern_search(objective, first, low, high, steps=e.effort.steps, grain=1e-3 * e.tolerance, stop=lambda: e.late)

@@ -7,17 +7,20 @@ from typing import Any
 
 from hurwicz._foundation import InputError
 from hurwicz.audits.bayesian import ex_ante_utilities
+from hurwicz.audits.correlated import replay_conditional
 from hurwicz.audits.effort import Effort
 from hurwicz.audits.evaluation import Evaluator
+from hurwicz.audits.ex_ante import EX_ANTE, replay_ex_ante
 from hurwicz.audits.expectations import interim_gain, interim_pairs, need_prior
 from hurwicz.audits.finding import Finding, Witness
 from hurwicz.audits.incentives import truth_and_lie
-from hurwicz.audits.profilewise import SHORTFALLS
-from hurwicz.settings import DirectMechanism, Property
-from hurwicz.typespaces import ProductPrior
+from hurwicz.audits.monotonicity import turn_of
+from hurwicz.audits.profilewise import SHORTFALLS, columns
+from hurwicz.settings import DirectMechanism, JointPrior, Property
+from hurwicz.typespaces import CorrelatedPrior
 
 
-def replay(mechanism: DirectMechanism, witness: Finding | Witness, *, prior: ProductPrior | None = None) -> float:
+def replay(mechanism: DirectMechanism, witness: Finding | Witness, *, prior: JointPrior | None = None) -> float:
     """The gain (or shortfall) of a witness, computed afresh.
 
     Args:
@@ -52,10 +55,19 @@ def replay(mechanism: DirectMechanism, witness: Finding | Witness, *, prior: Pro
     e = Evaluator(mechanism, Effort(), seed=0)
     common = prior if prior is not None else getattr(mechanism, "prior", None)
     agent = witness.agent
-    if name == Property.DSIC:
+    if name in (Property.DSIC, Property.EX_POST_IC):
         assert agent is not None
         truth, lie = truth_and_lie(e, agent, _profile(witness), witness.misreport)
         return lie - truth
+    if name in (Property.BIC, Property.INTERIM_IR) and isinstance(common, CorrelatedPrior):
+        assert agent is not None
+        need_prior(e, common, name)
+        return replay_conditional(e, common, agent, witness.true_type, witness.misreport)
+    if name in EX_ANTE:
+        return replay_ex_ante(e, need_prior(e, common, name), witness.details)
+    if name == Property.MONOTONICITY:
+        assert agent is not None
+        return turn_of(e, agent, _profile(witness), witness.misreport)
     if name == Property.BIC:
         assert agent is not None
         told, lied, _ = interim_gain(
@@ -86,8 +98,8 @@ def replay(mechanism: DirectMechanism, witness: Finding | Witness, *, prior: Pro
         outcomes = e.outcomes(profile)
         if name == Property.EX_POST_IR:
             assert agent is not None
-            return -float(e.utilities(agent, outcomes, profile[agent])[0])
-        return float(SHORTFALLS[name](e, profile, outcomes)[0, 0])
+            return -float(e.among(agent, outcomes, profile)[0])
+        return float(SHORTFALLS[name](e, profile, outcomes)[0, columns(e, name).index((agent, witness.details.get("other")))])
     # what only prices claim needs the price mechanism and its solvers: not loaded for any other witness
     from hurwicz.audits.price_claims import replay_claim
 

@@ -2,11 +2,13 @@
 
 from hurwicz.settings.direct import BatchedDirectMechanism, DirectMechanism, Outcome, Outcomes
 from hurwicz.settings.participants import Beliefs, JointPrior, Participants, beliefs, participants
-from hurwicz.settings.properties import PROPERTIES, Claim, Property
+from hurwicz.settings.properties import BEYOND_ONE_LIAR, CORE_PROPERTIES, PROPERTIES, Claim, Property
 from hurwicz.settings.risk import CARA, CRRA, ExpectedUtility, RiskAttitude, RiskNeutral
 
 __all__ = [
+    "BEYOND_ONE_LIAR",
     "CARA",
+    "CORE_PROPERTIES",
     "CRRA",
     "PROPERTIES",
     "BatchedDirectMechanism",
