@@ -32,6 +32,14 @@ _PRIOR_HELP = (
     "Prior of every agent's type: uniform, uniform:0,2, normal:MEAN,SD,LOW,HIGH, finite:1,2,3 or a CSV file; "
     "given once for all, or once for each agent."
 )
+_AgentsOption = Annotated[
+    str | None, typer.Option("--agents", "--bidders", help="How many take part, or their names with commas; two if left out.")
+]
+_PriorOption = Annotated[list[str] | None, typer.Option("--prior", help=_PRIOR_HELP)]
+_OptionOption = Annotated[
+    list[str] | None, typer.Option("--option", help="An option of the mechanism, NAME=VALUE; may be given several times.")
+]
+_SeedOption = Annotated[int, typer.Option("--seed", help="Seed of every random draw.", min=0)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON to standard output, and nothing else there.")]
 
 
@@ -67,18 +75,16 @@ def audit(
     mechanism: Annotated[
         str | None, typer.Argument(help="A mechanism by name (--list shows them), or FILE.py:FUNCTION.", show_default=False)
     ] = None,
-    agents: Annotated[
-        str | None, typer.Option("--agents", "--bidders", help="How many take part, or their names with commas; two if left out.")
-    ] = None,
-    prior: Annotated[list[str] | None, typer.Option(help=_PRIOR_HELP)] = None,
+    agents: _AgentsOption = None,
+    prior: _PriorOption = None,
     grid: Annotated[int | None, typer.Option(help="Audit so many types an agent, exhaustively: the middles of as many cells.")] = None,
-    option: Annotated[list[str] | None, typer.Option(help="An option of the mechanism, NAME=VALUE; may be given several times.")] = None,
+    option: _OptionOption = None,
     properties: Annotated[
         list[str] | None, typer.Option("--property", help="A property; may be given several times. All if left out.")
     ] = None,
     effort: Annotated[str, typer.Option(help="How hard to look: quick, standard or thorough.")] = "quick",
     equilibrium: Annotated[bool, typer.Option(help="Where the truth is no equilibrium, compute the one there is.")] = True,
-    seed: Annotated[int, typer.Option(help="Seed of every random draw.", min=0)] = 0,
+    seed: _SeedOption = 0,
     out: Annotated[Path | None, typer.Option(help="Folder for result.json, witness files and report.html; out/NAME if left out.")] = None,
     show_list: Annotated[bool, typer.Option("--list", help="List every mechanism of the library and exit.")] = False,
     every: Annotated[bool, typer.Option("--all", help="Audit every mechanism of the library, one word a property, and exit.")] = False,
@@ -99,6 +105,28 @@ def audit(
     scenario = build_scenario("audit", given | ({"properties": properties} if properties else {}))
     name = mechanism.rpartition(":")[2] if ".py:" in mechanism else mechanism
     _run(scenario, name, out or Path("out", name), as_json)
+
+
+@app.command(epilog="Example: hurwicz equilibrium first_price --bidders 3")
+def equilibrium(
+    mechanism: Annotated[str, typer.Argument(help="A mechanism by name (hurwicz audit --list), or FILE.py:FUNCTION.", show_default=False)],
+    agents: _AgentsOption = None,
+    prior: _PriorOption = None,
+    grid: Annotated[int | None, typer.Option(help="Finitely many types an agent: the middles of as many cells.")] = None,
+    option: _OptionOption = None,
+    tolerance: Annotated[float, typer.Option(help="Largest gain from another bid, as a share of the range of bids.")] = 1e-5,
+    seconds: Annotated[float, typer.Option(help="Time that the search may take.")] = 60.0,
+    seed: _SeedOption = 0,
+    out: Annotated[Path | None, typer.Option(help="Folder for result.json and report.html; out/NAME-equilibrium if left out.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Find the Bayes–Nash equilibrium of the bids: who bids what, the revenue, the price of anarchy."""
+    from hurwicz.scenarios.loading import build_scenario
+
+    given = _mechanism_keys(mechanism, agents, prior, grid, option)
+    scenario = build_scenario("equilibrium", given | {"tolerance": tolerance, "seconds": seconds, "seed": seed})
+    name = mechanism.rpartition(":")[2] if ".py:" in mechanism else mechanism
+    _run(scenario, name, out or Path("out", f"{name}-equilibrium"), as_json)
 
 
 @app.command(epilog="Example: hurwicz replay out/first_price/witness-DSIC.json")

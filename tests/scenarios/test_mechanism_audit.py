@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import json
-import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
 from hurwicz._foundation import FormatError, InputError
-from hurwicz.cli import main
 from hurwicz.scenarios import build_scenario, load_scenario, run_scenario
 from hurwicz.scenarios.mechanisms import Recipe, make_mechanism, replay_file
 from hurwicz.scenarios.mechanisms.prior_text import beliefs_from, in_full
 from hurwicz.typespaces import Box, Interval
+
+Command = Callable[..., tuple[int, str, str]]
 
 OWN = '''"""A mechanism of one's own."""
 
@@ -57,20 +57,9 @@ def own(tmp_path: Path) -> str:
     return str(tmp_path / "mine.py")
 
 
-def hurwicz(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: Any) -> tuple[int, str, str]:
-    """The command in this process: exit code, standard output, standard error."""
-    monkeypatch.setattr(sys, "argv", ["hurwicz", *map(str, arguments)])
-    with pytest.raises(SystemExit) as ended:
-        main()
-    shown = capsys.readouterr()
-    return int(ended.value.code or 0), shown.out, shown.err
-
-
-def test_audit_writes_a_result_witnesses_and_a_page_and_each_witness_replays(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_audit_writes_a_result_witnesses_and_a_page_and_each_witness_replays(tmp_path: Path, hurwicz: Command) -> None:
     arguments = ["audit", "first_price", "--bidders", 3, "--no-equilibrium", "--out", tmp_path / "out"]
-    code, out, err = hurwicz(monkeypatch, capsys, *arguments)
+    code, out, err = hurwicz(*arguments)
     assert code == 0, err
     assert "refuted" in out
     result = json.loads((tmp_path / "out" / "result.json").read_text())
@@ -81,7 +70,7 @@ def test_audit_writes_a_result_witnesses_and_a_page_and_each_witness_replays(
     refuted = [name for name, verdict in verdicts.items() if verdict == "refuted"]
     assert files == sorted(["report.html", "result.json", *(f"witness-{name}.json" for name in refuted)])
     for name in refuted:
-        code, out, err = hurwicz(monkeypatch, capsys, "replay", tmp_path / "out" / f"witness-{name}.json")
+        code, out, err = hurwicz("replay", tmp_path / "out" / f"witness-{name}.json")
         assert code == 0, err
         assert "\nreplays: " in out
         replayed = replay_file(tmp_path / "out" / f"witness-{name}.json")
@@ -113,24 +102,22 @@ def test_a_grid_makes_the_audit_exhaustive() -> None:
     assert finding["value"] == pytest.approx(11 / 12 - 3 / 12, abs=1e-9)
 
 
-def test_json_is_the_result_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_is_the_result_and_nothing_else(tmp_path: Path, hurwicz: Command) -> None:
     arguments = ["audit", "second_price", "--property", "DSIC", "--grid", 4, "--json", "--out", tmp_path / "out"]
-    code, out, _ = hurwicz(monkeypatch, capsys, *arguments)
+    code, out, _ = hurwicz(*arguments)
     assert code == 0
     assert json.loads(out) == json.loads((tmp_path / "out" / "result.json").read_text())
 
 
-def test_a_mechanism_of_ones_own_is_audited_and_its_witness_names_the_file(
-    own: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_mechanism_of_ones_own_is_audited_and_its_witness_names_the_file(own: str, tmp_path: Path, hurwicz: Command) -> None:
     options = ["--option", "share=0.5", "--property", "DSIC", "--no-equilibrium"]
-    code, _, err = hurwicz(monkeypatch, capsys, "audit", f"{own}:highest", "--bidders", "ann,bob", *options, "--out", tmp_path / "out")
+    code, _, err = hurwicz("audit", f"{own}:highest", "--bidders", "ann,bob", *options, "--out", tmp_path / "out")
     assert code == 0, err
     witness = json.loads((tmp_path / "out" / "witness-DSIC.json").read_text())
     assert witness["mechanism"]["options"] == {"share": "0.5"} or witness["mechanism"]["options"] == {"share": 0.5}
     assert witness["mechanism"]["agents"] == ["ann", "bob"]
     assert witness["finding"]["witness"]["agent"] in ("ann", "bob")
-    assert hurwicz(monkeypatch, capsys, "replay", tmp_path / "out" / "witness-DSIC.json")[0] == 0
+    assert hurwicz("replay", tmp_path / "out" / "witness-DSIC.json")[0] == 0
     # moved with its file to another place, it replays still
     moved = tmp_path / "elsewhere"
     moved.mkdir()
@@ -148,18 +135,16 @@ def test_a_mechanism_already_made_is_taken_as_it_is(own: str) -> None:
     assert cut.type_spaces["bidder 1"].size == 4
 
 
-def test_a_witness_that_does_not_replay_exits_with_1(
-    own: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    hurwicz(monkeypatch, capsys, "audit", f"{own}:highest", "--property", "DSIC", "--no-equilibrium", "--out", tmp_path)
+def test_a_witness_that_does_not_replay_exits_with_1(own: str, tmp_path: Path, hurwicz: Command) -> None:
+    hurwicz("audit", f"{own}:highest", "--property", "DSIC", "--no-equilibrium", "--out", tmp_path)
     path = tmp_path / "witness-DSIC.json"
     content = json.loads(path.read_text())
     content["finding"]["witness"]["gain"] *= 1.01
     path.write_text(json.dumps(content))
-    code, out, _ = hurwicz(monkeypatch, capsys, "replay", path)
+    code, out, _ = hurwicz("replay", path)
     assert code == 1
     assert "DOES NOT REPLAY" in out
-    code, out, _ = hurwicz(monkeypatch, capsys, "replay", path, "--json")
+    code, out, _ = hurwicz("replay", path, "--json")
     assert code == 1
     assert json.loads(out)["replays"] is False
 
@@ -197,14 +182,14 @@ def test_a_witness_that_does_not_replay_exits_with_1(
     ],
 )
 def test_a_mistake_is_one_line_exit_code_2_and_nothing_half_written(
-    arguments: list[str], message: str, own: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    arguments: list[str], message: str, own: str, tmp_path: Path, hurwicz: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "broken.py").write_text("x = 1\ndef f(:\n")
     (tmp_path / "raises.py").write_text("raise RuntimeError('no luck')\n")
     places = {"MINE": own, "BROKEN": str(tmp_path / "broken.py"), "RAISES": str(tmp_path / "raises.py")}
     words = [places.get(word.split(":")[0], word.split(":")[0]) + word[len(word.split(":")[0]) :] for word in arguments]
     monkeypatch.chdir(tmp_path)
-    code, out, err = hurwicz(monkeypatch, capsys, "audit", *words, "--out", tmp_path / "out")
+    code, out, err = hurwicz("audit", *words, "--out", tmp_path / "out")
     assert code == 2, err
     assert message in err
     assert "Traceback" not in err
@@ -230,15 +215,13 @@ def test_a_file_that_is_no_witness_is_refused(text: str, message: str, tmp_path:
         replay_file(tmp_path / "absent.json")
 
 
-def test_a_witness_for_agents_that_are_not_there_is_bad_input(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    hurwicz(monkeypatch, capsys, "audit", "first_price", "--property", "DSIC", "--no-equilibrium", "--out", tmp_path)
+def test_a_witness_for_agents_that_are_not_there_is_bad_input(tmp_path: Path, hurwicz: Command) -> None:
+    hurwicz("audit", "first_price", "--property", "DSIC", "--no-equilibrium", "--out", tmp_path)
     path = tmp_path / "witness-DSIC.json"
     content = json.loads(path.read_text())
     content["mechanism"]["agents"] = ["ann", "bob"]
     path.write_text(json.dumps(content))
-    code, _, err = hurwicz(monkeypatch, capsys, "replay", path)
+    code, _, err = hurwicz("replay", path)
     assert code == 2
     assert "Traceback" not in err
 
@@ -301,11 +284,11 @@ def test_past_types_from_a_file(tmp_path: Path) -> None:
             in_full([str(path)])
 
 
-def test_the_list_shows_every_mechanism(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_list_shows_every_mechanism(hurwicz: Command) -> None:
     from hurwicz.mechanisms import registry
 
-    code, out, _ = hurwicz(monkeypatch, capsys, "audit", "--list", "--json")
+    code, out, _ = hurwicz("audit", "--list", "--json")
     assert code == 0
     assert {row["name"] for row in json.loads(out)} == set(registry())
-    code, out, _ = hurwicz(monkeypatch, capsys, "audit", "--list")
+    code, out, _ = hurwicz("audit", "--list")
     assert all(name in out for name in registry())

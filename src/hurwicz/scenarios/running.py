@@ -76,6 +76,10 @@ def _runner(scenario: Scenario) -> Callable[[Any, str, Progress], Run]:
         from hurwicz.scenarios.mechanisms.audit import run_audit
 
         return run_audit
+    if scenario.kind == "equilibrium":
+        from hurwicz.scenarios.mechanisms.equilibrium import run_equilibrium
+
+        return run_equilibrium
     if scenario.kind == "dispatch":
         from hurwicz.scenarios.dispatch import run_dispatch
 

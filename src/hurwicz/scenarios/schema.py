@@ -206,6 +206,7 @@ class AuditScenario(MechanismTable):
     properties: list[str] | None = Field(None, description="what to audit, such as DSIC; every property if left out")
     effort: Literal["quick", "standard", "thorough"] = Field("quick", description="how hard the auditor looks")
     equilibrium: bool = Field(True, description="where the truth is no equilibrium, compute the Bayes–Nash equilibrium of the bids")
+    equilibrium_seconds: Positive = Field(10.0, description="time that the search for it may take; a note says where it was too short")
 
     @field_validator("properties")
     @classmethod
@@ -216,6 +217,14 @@ class AuditScenario(MechanismTable):
         if wrong or not properties:
             raise ValueError(f"properties among {', '.join(PROPERTIES)}; got {wrong or properties}")
         return list(dict.fromkeys(properties))
+
+
+class EquilibriumScenario(MechanismTable):
+    """Find the Bayes–Nash equilibrium of the bids that a mechanism induces."""
+
+    kind: Literal["equilibrium"] = Field("equilibrium", description='"equilibrium"')
+    tolerance: Positive = Field(1e-5, description="largest gain of any type from another bid, as a share of the range of bids")
+    seconds: Positive = Field(60.0, description="time that the search may take (exit code 3 where it was too short)")
 
 
 def _beside(path: str, info: ValidationInfo) -> str:
@@ -229,9 +238,10 @@ def table_of(annotation: object) -> type[BaseModel] | None:
     return next((part for part in candidates if isinstance(part, type) and issubclass(part, BaseModel)), None)
 
 
-Scenario = AuditScenario | DispatchScenario | TargetScenario
-KINDS: dict[str, type[AuditScenario] | type[DispatchScenario] | type[TargetScenario]] = {
+Scenario = AuditScenario | DispatchScenario | EquilibriumScenario | TargetScenario
+KINDS: dict[str, type[AuditScenario] | type[DispatchScenario] | type[EquilibriumScenario] | type[TargetScenario]] = {
     "audit": AuditScenario,
     "dispatch": DispatchScenario,
+    "equilibrium": EquilibriumScenario,
     "target": TargetScenario,
 }

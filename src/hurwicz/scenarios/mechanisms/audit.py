@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
+from hurwicz._foundation import HurwiczError
 from hurwicz.audits import Finding, Verdict, audit
 from hurwicz.audits.rendering import effort_in_words
 from hurwicz.mechanisms import registry
@@ -16,8 +18,9 @@ from hurwicz.scenarios.mechanisms.telling import tell
 from hurwicz.scenarios.mechanisms.witness import witness_files
 from hurwicz.scenarios.running import Progress, Run
 from hurwicz.scenarios.schema import AuditScenario
-from hurwicz.settings import Claim, DirectMechanism
+from hurwicz.settings import Claim, DirectMechanism, Property
 
+_TOLERANCE = 1e-5
 _COLOURS = {"proved": "green", "refuted": "red", "not_refuted": "yellow", "not_applicable": "dim"}
 
 
@@ -39,10 +42,39 @@ def run_audit(scenario: AuditScenario, _name: str, progress: Progress) -> Run:
         "stories": stories,
         "alarms": _alarms(findings, claims),
     }
-    result["seconds"] = time.perf_counter() - began
+    equilibrium: dict[str, Any] | None = None
+    if scenario.equilibrium and _untruthful(findings):
+        equilibrium = _equilibrium(recipe, scenario, progress)
+    result |= {"equilibrium": equilibrium, "seconds": time.perf_counter() - began}
     page = audit_page(mechanism, findings, claims, result)
+    if equilibrium is not None and "note" in equilibrium:
+        page.text(equilibrium["note"])
+    elif equilibrium is not None:
+        from hurwicz.scenarios.mechanisms.equilibrium import add_equilibrium
+
+        add_equilibrium(page, equilibrium)
     add_effort(page, mechanism, findings)
     return Run(result, page, _tables(recipe, mechanism, findings, claims, result), attachments=witness_files(recipe, findings))
+
+
+def _untruthful(findings: Sequence[Finding]) -> bool:
+    """Whether the truth is refuted as a Bayes–Nash equilibrium, or as dominant where nothing was asked about the former."""
+    by_name = {finding.property: finding.verdict for finding in findings}
+    asked = by_name.get(Property.BIC, by_name.get(Property.DSIC))
+    return asked is Verdict.REFUTED
+
+
+def _equilibrium(recipe: Recipe, scenario: AuditScenario, progress: Progress) -> dict[str, Any]:
+    """Under the prior itself where the audit has cut it into types; a note where there is none to be had."""
+    from hurwicz.scenarios.mechanisms.equilibrium import equilibrium_of
+
+    seconds, seed = scenario.equilibrium_seconds, scenario.seed
+    try:
+        with in_own_words(recipe.mechanism):
+            mechanism = make_mechanism(replace(recipe, grid=None))
+            return equilibrium_of(mechanism, seconds=seconds, tolerance=_TOLERANCE, seed=seed, progress=progress)
+    except HurwiczError as error:
+        return {"note": f"No equilibrium of the bids: {error}"}
 
 
 def _about(recipe: Recipe, mechanism: DirectMechanism) -> dict[str, str]:
@@ -87,7 +119,14 @@ def _tables(
             Text(said(claims.get(finding.property)) or "–"),
             Text(_behind(finding)),
         )
-    told = [Text(f"{words(name)}: {story}") for name, story in result["stories"].items()]
+    told: list[Any] = [Text(f"{words(name)}: {story}") for name, story in result["stories"].items()]
+    found = result["equilibrium"]
+    if found is not None and "note" in found:
+        told.append(found["note"])
+    elif found is not None:
+        from hurwicz.scenarios.mechanisms.equilibrium import equilibrium_tables
+
+        told += equilibrium_tables(found, result["mechanism"]["name"])
     return [table, *told, *(Text(f"ALARM: {alarm}", style="bold red") for alarm in result["alarms"])]
 
 
