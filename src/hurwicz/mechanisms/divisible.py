@@ -185,7 +185,7 @@ def vcg_kelly(
             *((Claim(Property.EX_POST_IR, True, "surrogate of the form of the values", source),) if own else ()),
             Claim(Property.WEAK_BUDGET_BALANCE, True, "", source),
             Claim(Property.STRONG_BUDGET_BALANCE, False, "", source),
-            Claim("efficient_Nash_equilibrium", True, "strictly concave values", f"{source}, Theorem 1"),
+            Claim("efficient_nash_equilibrium", True, "strictly concave values", f"{source}, Theorem 1"),
         ),
         "q maximises sum b_i f(q_i); t_i = max sum_{j != i} b_j f - sum_{j != i} b_j f(q_j)",
         "S. Yang and B. Hajek (2007); R. Johari and J. Tsitsiklis (2009)",
