@@ -46,7 +46,7 @@ def optimal_auction(
     names = participants(agents)
     common = beliefs(names, prior)
     own = number("optimal_auction", "own_value", own_value)
-    curves = _curves("optimal_auction", common, cost=False)
+    curves = ironed_curves("optimal_auction", common, cost=False)
     reserves = np.asarray([curve.reserve(own) for curve in curves])
     claims = [
         Claim(Property.DSIC, True, "", _MYERSON),
@@ -114,7 +114,7 @@ def optimal_procurement(
     limits = np.full(len(names), -worth)
     return SingleParameterMechanism(
         name="optimal procurement",
-        rule=_critical_rule(_curves("optimal_procurement", common, cost=True), worth, -1.0, ties_of("optimal_procurement", ties)),
+        rule=_critical_rule(ironed_curves("optimal_procurement", common, cost=True), worth, -1.0, ties_of("optimal_procurement", ties)),
         prior=common,
         sides=-np.ones(len(names)),
         cost=lambda shares: -worth * shares.sum(axis=1),
@@ -173,7 +173,12 @@ def optimal_procurement_gain(prior: ProductPrior, *, value: float) -> float:
     return _gain(prior, -value, cost=True)
 
 
-def _curves(mechanism: str, prior: JointPrior, *, cost: bool) -> tuple[VirtualValues, ...]:
+def ironed_curves(mechanism: str, prior: JointPrior, *, cost: bool) -> tuple[VirtualValues, ...]:
+    """Ironed virtual values (costs) of every agent, one object for agents who share a prior.
+
+    Raises:
+        InputError: types that are not independent, or no numbers.
+    """
     if not isinstance(prior, ProductPrior):
         raise InputError(f"{mechanism}: expected independent types (a ProductPrior), got {type(prior).__name__}: virtual values need them")
     made: dict[int, VirtualValues] = {}
@@ -189,7 +194,8 @@ def _critical_rule(curves: tuple[VirtualValues, ...], own: float, side: float, t
     floors = np.full(len(curves), floor)
 
     def rule(bids: Bids) -> tuple[Shares, Payments]:
-        scores = admitted(np.stack([side * curve(bids[:, i]) for i, curve in enumerate(curves)], axis=1), floors)
+        given = admitted(bids, np.full(len(curves), -np.inf))
+        scores = admitted(np.stack([side * curve(given[:, i]) for i, curve in enumerate(curves)], axis=1), floors)
         shares, rivals = shares_of_one(scores, ties), best_rival(scores)
         to_beat = np.maximum(rivals, floor)
         payments = np.zeros(bids.shape)
@@ -211,7 +217,7 @@ def _critical_rule(curves: tuple[VirtualValues, ...], own: float, side: float, t
 
 
 def _gain(prior: ProductPrior, own: float, *, cost: bool) -> float:
-    curves = _curves("optimal revenue", prior, cost=cost)
+    curves = ironed_curves("optimal revenue", prior, cost=cost)
     side = -1.0 if cost else 1.0
     laws = [Law(marginal, mirrored=cost) for marginal in prior.marginals.values()]
     levels = np.unique(np.concatenate([[own], *(curve.levels[curve.levels > own] for curve in curves)]))

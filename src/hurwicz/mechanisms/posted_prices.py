@@ -9,7 +9,8 @@ from jaxtyping import Bool, Float64
 
 from hurwicz._foundation import InputError
 from hurwicz.mechanisms._arguments import ends, number, resizer
-from hurwicz.mechanisms.ironing import Law, virtual_costs, virtual_values
+from hurwicz.mechanisms.ironing import Law
+from hurwicz.mechanisms.optimal import ironed_curves
 from hurwicz.mechanisms.procurement import job_value
 from hurwicz.mechanisms.ranking import admitted, shares_of_one, shuts_out
 from hurwicz.mechanisms.registry import Entry
@@ -172,8 +173,8 @@ def optimal_posted_prices(prior: ProductPrior, *, own_value: float = 0.0, job_va
     keep = own_value if job_value is None else -job_value
     prices: dict[str, float] = {}
     worth = keep
-    for name, marginal in reversed(prior.marginals.items()):
-        curve = virtual_values(marginal) if side > 0.0 else virtual_costs(marginal)
+    curves = ironed_curves("optimal_posted_prices", prior, cost=side < 0.0)
+    for (name, marginal), curve in zip(reversed(prior.marginals.items()), reversed(curves), strict=True):
         offer = side * curve.reserve(side * worth)  # for costs everything is mirrored
         if np.isfinite(offer):
             taken = float(Law(marginal, mirrored=side < 0.0).at_least(np.asarray([offer]))[0])
