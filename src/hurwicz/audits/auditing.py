@@ -6,13 +6,16 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from hurwicz._foundation import InputError
+from hurwicz.audits.auctioneer import credible, shill_proof
 from hurwicz.audits.bayesian import bic, ex_ante_ir, interim_ir
+from hurwicz.audits.collusion import collusion_proof_pairs
 from hurwicz.audits.efficiency import efficiency
 from hurwicz.audits.effort import Effort, effort_of
 from hurwicz.audits.evaluation import Evaluator, UnsteadyError
 from hurwicz.audits.ex_ante import EX_ANTE, budget_in_expectation, revenue_within_bound
 from hurwicz.audits.executors import Executor, executor_of
 from hurwicz.audits.expectations import need_prior
+from hurwicz.audits.false_names import Family, false_name_proof
 from hurwicz.audits.finding import Finding, Verdict
 from hurwicz.audits.incentives import dsic, ex_post_ic
 from hurwicz.audits.monotonicity import monotonicity
@@ -36,6 +39,7 @@ def audit(
     at: Sequence[Mapping[str, Any]] = (),
     progress: Progress | None = None,
     revenue_bound: float | None = None,
+    family: Family | None = None,
     executor: Executor | str = "serial",
 ) -> list[Finding]:
     """Prove, refute, or fail to refute each property of a direct mechanism.
@@ -55,6 +59,8 @@ def audit(
         at: profiles of interest (the real types, say): looked at first and preferred as witnesses.
         revenue_bound: best expected revenue of any mechanism of the class, for ``revenue_within_bound``; the mechanism's own
             ``revenue_bound`` if it has one.
+        family: names → the same mechanism for those participants, for false names and shill bids; the mechanism's own ``resized`` if it
+            has one.
         executor: who makes tables of outcomes: ``"serial"``, ``"threads"`` (a mechanism in numpy without state), or an :class:`Executor`.
         progress: called with the property's name and the fraction done.
 
@@ -107,7 +113,7 @@ def audit(
         e.restart()
         if not unsteady:
             try:
-                findings.append(_replayed(e, _one(e, name, named, common, _tell(progress, name), bound), common))
+                findings.append(_replayed(e, family, _one(e, name, named, common, _tell(progress, name), bound, family), common))
                 e.probe(named)
             except UnsteadyError as error:
                 unsteady = str(error)
@@ -116,11 +122,11 @@ def audit(
     return findings
 
 
-def _replayed(e: Evaluator, finding: Finding, prior: JointPrior | None) -> Finding:
+def _replayed(e: Evaluator, family: Family | None, finding: Finding, prior: JointPrior | None) -> Finding:
     # no refutation leaves without its witness having been replayed from its plain form
     if finding.witness is None:
         return finding
-    again = replay(e.mechanism, finding, prior=prior)
+    again = replay(e.mechanism, finding, prior=prior, family=family)
     if again <= 0.0 or abs(again - finding.witness.gain) > 1e-6 * abs(finding.witness.gain) + e.tolerance:
         raise UnsteadyError(
             f"a witness against it gained {finding.witness.gain:.6g} when found and {again:.6g} when replayed: the mechanism draws at "
@@ -134,7 +140,13 @@ def _tell(progress: Progress | None, name: str) -> Callable[[float], None] | Non
 
 
 def _one(
-    e: Evaluator, name: str, at: Any, prior: JointPrior | None, progress: Callable[[float], None] | None, bound: float | None
+    e: Evaluator,
+    name: str,
+    at: Any,
+    prior: JointPrior | None,
+    progress: Callable[[float], None] | None,
+    bound: float | None,
+    family: Family | None,
 ) -> Finding:
     if name == Property.DSIC:
         return dsic(e, at, prior, progress)
@@ -148,6 +160,14 @@ def _one(
         return ex_ante_ir(e, prior)
     if name == Property.EFFICIENCY:
         return efficiency(e, at, prior, progress)
+    if name == Property.COLLUSION_PROOF_PAIRS:
+        return collusion_proof_pairs(e, at, prior)
+    if name == Property.FALSE_NAME_PROOF:
+        return false_name_proof(e, at, prior, family)
+    if name == Property.SHILL_PROOF:
+        return shill_proof(e, at, prior, family)
+    if name == Property.CREDIBLE:
+        return credible(e, at, prior)
     if name == Property.MONOTONICITY:
         return monotonicity(e, at, prior)
     if name == Property.REVENUE_WITHIN_BOUND:

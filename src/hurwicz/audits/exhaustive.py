@@ -75,7 +75,7 @@ def linear_types(e: Evaluator, agent: str) -> Float64[np.ndarray, "types dims"] 
 
 
 def _linear_types(e: Evaluator, agent: str) -> Float64[np.ndarray, "types dims"] | None:
-    side = _side(e, agent)
+    side = side_of(e, agent)
     grid = e.spaces[agent].grid(0)
     if side is None or grid.dtype == object:
         return None
@@ -93,7 +93,8 @@ def _linear_types(e: Evaluator, agent: str) -> Float64[np.ndarray, "types dims"]
     return np.ascontiguousarray(side * np.asarray(grid, dtype=np.float64).reshape(len(grid), -1))
 
 
-def _side(e: Evaluator, agent: str) -> float | None:
+def side_of(e: Evaluator, agent: str) -> float | None:
+    """+1 or -1 where the mechanism declares values side_i <theta_i, x_i>, else None."""
     if not hasattr(e.mechanism, "sides"):
         return None
     if hasattr(e.mechanism, "side"):

@@ -64,6 +64,20 @@ def pattern_search(
     return best, value
 
 
+def shortened(value: float, digits: int, way: int = 0) -> float:
+    """A number in so many significant digits: the nearest, or the next below (``way`` -1) or above (1).
+
+    Example:
+        >>> shortened(0.99996, 3), shortened(0.99996, 3, -1), shortened(0.18219, 2, 1)
+        (1.0, 0.999, 0.19)
+    """
+    near = round_significant(value, digits)
+    if way == 0 or value == 0.0 or (near - value) * way >= 0.0:
+        return near
+    step = 10.0 ** (np.floor(np.log10(abs(value))) - digits + 1)
+    return round_significant(near + way * float(step), digits)
+
+
 def round_significant(value: float, digits: int) -> float:
     """A number cut to so many significant digits.
 

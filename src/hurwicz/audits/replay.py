@@ -6,12 +6,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from hurwicz._foundation import InputError
+from hurwicz.audits.auctioneer import replay_shill, replay_stories
 from hurwicz.audits.bayesian import ex_ante_utilities
+from hurwicz.audits.collusion import replay_pair
 from hurwicz.audits.correlated import replay_conditional
 from hurwicz.audits.effort import Effort
 from hurwicz.audits.evaluation import Evaluator
 from hurwicz.audits.ex_ante import EX_ANTE, replay_ex_ante
 from hurwicz.audits.expectations import interim_gain, interim_pairs, need_prior
+from hurwicz.audits.false_names import Family, replay_two_names
 from hurwicz.audits.finding import Finding, Witness
 from hurwicz.audits.incentives import truth_and_lie
 from hurwicz.audits.monotonicity import turn_of
@@ -20,12 +23,15 @@ from hurwicz.settings import DirectMechanism, JointPrior, Property
 from hurwicz.typespaces import CorrelatedPrior
 
 
-def replay(mechanism: DirectMechanism, witness: Finding | Witness, *, prior: JointPrior | None = None) -> float:
+def replay(
+    mechanism: DirectMechanism, witness: Finding | Witness, *, prior: JointPrior | None = None, family: Family | None = None
+) -> float:
     """The gain (or shortfall) of a witness, computed afresh.
 
     Args:
         mechanism: the mechanism that was audited.
         witness: a witness, or a refuted finding.
+        family: names → mechanism, for witnesses with false names; the mechanism's own ``resized`` if it has one.
         prior: needed for witnesses in expectation, unless the mechanism carries one.
 
     Returns:
@@ -48,7 +54,7 @@ def replay(mechanism: DirectMechanism, witness: Finding | Witness, *, prior: Joi
     if isinstance(witness, Finding):
         if witness.witness is None:
             raise InputError(f"replay: expected a refuted finding, got {witness.property!r} {witness.verdict.value}, which has no witness")
-        return replay(mechanism, witness.witness, prior=prior)
+        return replay(mechanism, witness.witness, prior=prior, family=family)
     name = witness.details.get("property")
     if name is None:
         raise InputError("replay: expected details['property'] in the witness, so that it is known what to recompute")
@@ -65,6 +71,14 @@ def replay(mechanism: DirectMechanism, witness: Finding | Witness, *, prior: Joi
         return replay_conditional(e, common, agent, witness.true_type, witness.misreport)
     if name in EX_ANTE:
         return replay_ex_ante(e, need_prior(e, common, name), witness.details)
+    if name == Property.COLLUSION_PROOF_PAIRS:
+        return replay_pair(e, witness)
+    if name == Property.FALSE_NAME_PROOF:
+        return replay_two_names(e, witness, family)
+    if name == Property.SHILL_PROOF:
+        return replay_shill(e, witness, family)
+    if name == Property.CREDIBLE:
+        return replay_stories(e, witness)
     if name == Property.MONOTONICITY:
         assert agent is not None
         return turn_of(e, agent, _profile(witness), witness.misreport)
