@@ -104,13 +104,13 @@ def run_english_clock(
     rounds: list[ClockRound] = []
     active = names
     for k in range(_MOST_ROUNDS):
-        price = _shown(first, step, k)
+        price = float(_shown(first, step, np.asarray([k]))[0])
         yes = _ask(strategies, ClockState(price, active, tuple(rounds)))
         rounds.append(ClockRound(price, active, yes))
         if len(yes) == 1:
             return _sold(names, yes, price, way, rounds)
         if not yes:
-            return _sold(names, active if k else (), _shown(first, step, k - 1), way, rounds)
+            return _sold(names, active if k else (), rounds[-2].price if k else 0.0, way, rounds)
         active = yes
     raise InputError(f"run_english_clock: expected all but one bidder to leave at some price, {list(active)} are still in at {price:g}")
 
@@ -257,13 +257,16 @@ def clock_prices(mechanism: str, reserve: float, step: float, top: float) -> Flo
         raise InputError(
             f"{mechanism}: expected at most {_MOST_ROUNDS} prices, a step of {h:g} up to {top:g} makes {rounds}; use a larger one"
         )
-    return np.asarray([_shown(first, h, k) for k in range(rounds)])
+    return _shown(first, h, np.arange(rounds))
 
 
-def _shown(first: float, step: float, k: int) -> float:
+def _shown(first: float, step: float, rounds: Int64[np.ndarray, " rounds"]) -> Float64[np.ndarray, " rounds"]:
     # 0.1 + 2 * 0.1 shows .3, and who is worth .3 stays
-    price = first + k * step
-    return float(np.round(price, 12 - int(np.ceil(np.log10(max(abs(price), step))))))
+    prices = first + step * rounds
+    digits = 12 - np.ceil(np.log10(np.maximum(prices, step))).astype(np.int64)
+    for places in np.unique(digits).tolist():
+        prices[digits == places] = np.round(prices[digits == places], places)
+    return np.asarray(prices)
 
 
 def _prices_for(mechanism: str, prior: JointPrior, reserve: float, step: float) -> Float64[np.ndarray, " prices"]:
