@@ -113,19 +113,23 @@ class Accelerated(Rule):
 
     def step(self, exchange: Exchange, iterate: Iterate) -> Iterate:
         """One proximal response at the point that the momentum leads to."""
+        return self.answered(exchange, iterate)[0]
+
+    def answered(self, exchange: Exchange, iterate: Iterate) -> tuple[Iterate, FloatArray, float]:
+        """A step; and what was answered to the price at the point ahead, at which weight, be the answer taken or not."""
         rho, ahead, momentum = iterate.memory
         price, value = exchange.price(ahead), exchange.value(ahead)
         moved = exchange.ask(price, anchor=ahead, weight=rho)
         gap = moved - ahead
         if self.weight is None and exchange.value(moved) > value - price @ gap + 0.5 * rho * (gap @ gap) + 1e-12 * (1.0 + abs(value)):
             # S is steeper between here and there than the weight says: the answer is not taken, and the momentum dropped.
-            return Iterate(iterate.x, relative(gap, ahead), (4.0 * rho, iterate.x, 1.0))
+            return Iterate(iterate.x, relative(gap, ahead), (4.0 * rho, iterate.x, 1.0)), moved, rho
         following = 0.5 * (1.0 + np.sqrt(1.0 + 4.0 * momentum**2))
         if (ahead - moved) @ (moved - iterate.x) > 0:
             following, then = 1.0, moved
         else:
             then = moved + (momentum - 1.0) / following * (moved - iterate.x)
-        return Iterate(moved, relative(gap, ahead), (rho, then, following))
+        return Iterate(moved, relative(gap, ahead), (rho, then, following)), moved, rho
 
 
 @dataclass(frozen=True)

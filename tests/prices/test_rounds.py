@@ -1,0 +1,48 @@
+"""Rounds of price Newton on C.2 and its kin, with answers checked by bisection on the one price."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from hurwicz._foundation import Status
+from hurwicz.prices import Box, PopulationAgent, PriceGraph, coordinate
+from hurwicz.valuations import Power, Quadratic
+
+
+def by_bisection(exponent, theta, capacity, target):
+    """x_i = min((p / (k theta_i))^(1/(k-1)), capacity_i) at the price p = 2 (target - sum x)."""
+    low, high = 0.0, 2.0 * target
+    for _ in range(200):
+        price = 0.5 * (low + high)
+        answer = np.minimum((price / (exponent * theta)) ** (1.0 / (exponent - 1.0)), capacity)
+        low, high = (price, high) if price < 2.0 * (target - answer.sum()) else (low, price)
+    return answer
+
+
+def reached(size, exponent, spread, capped, start):
+    rng = np.random.default_rng(0)
+    theta = rng.uniform(0.05, 0.15, size) if spread else np.full(size, 0.1)
+    capacity = rng.uniform(0.02, 0.2, size) if capped else np.inf
+    target = (0.08 if capped else 0.1) * size
+    graph = PriceGraph()
+    graph.population("h", size)
+    graph.loss("miss", lambda h: (h.sum() - target) ** 2, ["h"])
+    agents = [PopulationAgent("h", Quadratic() if exponent == 2 else Power(float(exponent)), theta, Box(0.0, capacity))]
+    first = None if start == "zero" else {"h": np.random.default_rng(1).uniform(0, 2, size)}
+    return coordinate(graph, agents, start=first, tol=1e-9), by_bisection(exponent, theta, capacity, target)
+
+
+@pytest.mark.parametrize("capped", [False, True], ids=["free", "capped"])
+@pytest.mark.parametrize("spread", [False, True], ids=["equal", "spread"])
+@pytest.mark.parametrize(
+    ("size", "exponent", "start"),
+    [(size, 2, start) for size in (10, 100, 10_000) for start in ("zero", "random")]
+    + [(size, exponent, "zero") for size in (100, 10_000) for exponent in (1.5, 3, 4)]
+    + [(100, 1.5, "random")],
+)
+def test_ten_rounds_are_enough(size, exponent, start, spread, capped):
+    solution, exact = reached(size, exponent, spread, capped, start)
+    assert solution.status is Status.OPTIMUM
+    assert solution.value.actions["h"] == pytest.approx(exact, abs=1e-8)
+    assert solution.value.rounds <= 10
