@@ -80,7 +80,8 @@ def audit(
     grid: Annotated[int | None, typer.Option(help="Audit so many types an agent, exhaustively: the middles of as many cells.")] = None,
     option: _OptionOption = None,
     properties: Annotated[
-        list[str] | None, typer.Option("--property", help="A property; may be given several times. All if left out.")
+        list[str] | None,
+        typer.Option("--property", help="A property, or core (the default), beyond_one_liar, all; may be given several times."),
     ] = None,
     effort: Annotated[str, typer.Option(help="How hard to look: quick, standard or thorough.")] = "quick",
     equilibrium: Annotated[bool, typer.Option(help="Where the truth is no equilibrium, compute the one there is.")] = True,

@@ -64,10 +64,12 @@ def run_scenario(scenario: Scenario, *, name: str = "scenario", out: Path | None
         _writable(out)
     run = _runner(scenario)(scenario, name, progress or _silent)
     if out is not None:
-        run.files.append(_write_whole(out / "result.json", json.dumps(run.result, indent=2, allow_nan=False) + "\n"))
-        for file, content in run.attachments.items():
-            run.files.append(_write_whole(out / file, content))
-        run.files.append(_write_whole(out / "report.html", run.page.html()))
+        contents = {
+            "result.json": json.dumps(run.result, indent=2, allow_nan=False) + "\n",
+            **run.attachments,
+            "report.html": run.page.html(),
+        }
+        run.files.extend(_write_whole(out / file, content) for file, content in contents.items())
     return run
 
 

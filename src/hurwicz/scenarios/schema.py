@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import difflib
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
-from hurwicz.settings import PROPERTIES
+from hurwicz.settings import BEYOND_ONE_LIAR, CORE_PROPERTIES, PROPERTIES
 
 Rule = Literal["linear", "own_path", "clarke", "expected_externality"]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -199,11 +200,15 @@ class MechanismTable(_Table):
         return _beside(prior, info) if prior.endswith(".csv") else prior
 
 
+PROPERTY_GROUPS = {"core": CORE_PROPERTIES, "beyond_one_liar": BEYOND_ONE_LIAR, "all": PROPERTIES}
+"""Names for many properties at once."""
+
+
 class AuditScenario(MechanismTable):
     """Audit a mechanism of the library or of one's own, property by property."""
 
     kind: Literal["audit"] = Field("audit", description='"audit"')
-    properties: list[str] | None = Field(None, description="what to audit, such as DSIC; every property if left out")
+    properties: list[str] | None = Field(None, description="what to audit, such as DSIC, or all, core, beyond_one_liar; core if left out")
     effort: Literal["quick", "standard", "thorough"] = Field("quick", description="how hard the auditor looks")
     equilibrium: bool = Field(True, description="where the truth is no equilibrium, compute the Bayes–Nash equilibrium of the bids")
     equilibrium_seconds: Positive = Field(10.0, description="time that the search for it may take; a note says where it was too short")
@@ -213,10 +218,13 @@ class AuditScenario(MechanismTable):
     def _known(cls, properties: list[str] | None) -> list[str] | None:
         if properties is None:
             return None
-        wrong = [name for name in properties if name not in PROPERTIES]
-        if wrong or not properties:
-            raise ValueError(f"properties among {', '.join(PROPERTIES)}; got {wrong or properties}")
-        return list(dict.fromkeys(properties))
+        found = [name for asked in properties for name in PROPERTY_GROUPS.get(asked, (asked,))]
+        wrong = [name for name in found if name not in PROPERTIES]
+        if wrong or not found:
+            near = difflib.get_close_matches(wrong[0], PROPERTIES, n=1) if wrong else []
+            hint = f" (did you mean {near[0]}?)" if near else ""
+            raise ValueError(f"properties among {', '.join([*PROPERTIES, *PROPERTY_GROUPS])}; got {wrong or properties}{hint}")
+        return list(dict.fromkeys(found))
 
 
 class EquilibriumScenario(MechanismTable):

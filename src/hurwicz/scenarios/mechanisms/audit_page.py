@@ -99,8 +99,12 @@ def has_curve(mechanism: DirectMechanism, finding: Finding) -> bool:
     witness = finding.witness
     if witness is None or witness.agent is None or not isinstance(mechanism, SingleParameterMechanism):
         return False
-    numbers = all(isinstance(value, int | float) for value in (witness.misreport, witness.true_type))
-    return numbers and (witness.others is not None or finding.property == Property.BIC)
+    if not all(isinstance(value, int | float) for value in (witness.misreport, witness.true_type)):
+        return False
+    if finding.property == Property.BIC:
+        return witness.others is None
+    held = {witness.agent, *(witness.others or ())} == set(mechanism.agents)
+    return held and finding.property in (Property.DSIC, Property.EX_POST_IC)
 
 
 def lie_curve(mechanism: SingleParameterMechanism, finding: Finding, *, seed: int = 0) -> dict[str, Any]:

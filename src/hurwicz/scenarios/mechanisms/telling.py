@@ -27,6 +27,8 @@ def tell(mechanism: DirectMechanism, finding: Finding) -> str:
         return ""
     if witness.agent is None or witness.misreport is None or witness.others is None:
         return _without_a_lie(finding)
+    if {witness.agent, *witness.others} != set(mechanism.agents):
+        return finding.reason + "."
     agent = witness.agent
     truth = mechanism.outcome({**witness.others, agent: _own(witness.true_type)})
     lie = mechanism.outcome({**witness.others, agent: _own(witness.misreport)})
@@ -49,7 +51,7 @@ def _without_a_lie(finding: Finding) -> str:
     witness = finding.witness
     assert witness is not None
     if witness.agent is None:
-        return f"Where {_profile(witness.others or witness.true_type)}, the property fails by {number(witness.gain, 4)}."
+        return f"Where {_profile(witness.others or witness.true_type)}, {finding.reason}."
     if witness.misreport is None:
         against = f" where {_profile(witness.others)}" if witness.others else " in expectation"
         return f"{witness.agent}, worth {_type(witness.true_type)}, tells the truth and loses {number(witness.gain, 4)}{against}."
