@@ -1,0 +1,188 @@
+"""The Bayes–Nash equilibrium of a mechanism's bids, as data, as tables, as a section of a page."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hurwicz._foundation import InputError, NotConvergedError
+from hurwicz.mechanisms import SingleParameterMechanism
+from hurwicz.reports import Page, number
+from hurwicz.scenarios.mechanisms.making import Recipe, make_mechanism
+from hurwicz.scenarios.mechanisms.own_file import in_own_words
+from hurwicz.scenarios.running import Progress, Run
+from hurwicz.scenarios.schema import EquilibriumScenario
+from hurwicz.scenarios.tables import text_table
+
+if TYPE_CHECKING:
+    from hurwicz.equilibria import Equilibrium
+
+_SHOWN = 6
+_POINTS = 101
+
+
+def run_equilibrium(scenario: EquilibriumScenario, name: str, progress: Progress) -> Run:
+    """Make the mechanism, find its equilibrium, say what it earns and what it wastes."""
+    recipe = Recipe.of(scenario)
+    mechanism = make_mechanism(recipe)
+    with in_own_words(recipe.mechanism):
+        found = equilibrium_of(mechanism, seconds=scenario.seconds, tolerance=scenario.tolerance, seed=scenario.seed, progress=progress)
+    about = {"name": str(getattr(mechanism, "name", recipe.name)), "formula": str(getattr(mechanism, "formula", ""))}
+    result = {"mechanism": recipe.to_dict() | about, "agents": list(mechanism.agents), "equilibrium": found}
+    page = Page(f"Equilibrium of {about['name']}", f"{len(mechanism.agents)} agents, prior {', '.join(recipe.prior)}")
+    if about["formula"]:
+        page.text(about["formula"])
+    add_equilibrium(page, found)
+    message = f"some type still gains {found['epsilon']:.3g}; allow more seconds or a larger tolerance"
+    return Run(result, page, equilibrium_tables(found, name), converged=found["converged"], message=message)
+
+
+def equilibrium_of(
+    mechanism: Any,
+    *,
+    seconds: float,
+    tolerance: float,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """The equilibrium as plain data.
+
+    Args:
+        mechanism: single-parameter.
+        seconds: time that the search may take.
+        tolerance: largest gain wanted, as a share of the range of bids.
+        seed: of every random choice.
+        progress: called with the round and the fraction of the time used.
+
+    Returns:
+        ``strategies`` (who bids so → values and bids), ``revenue``, ``welfare``, ``price_of_anarchy`` (welfare over the greatest, with its
+        ``standard_error``), ``epsilon``, ``converged``, and how it was found.
+
+    Raises:
+        InputError: agents that report more than one number each, or types that no search fits.
+        SolverError: no result within the time.
+
+    Example:
+        >>> from hurwicz.mechanisms import first_price
+        >>> found = equilibrium_of(first_price(2), seconds=20.0, tolerance=1e-6)
+        >>> round(found["revenue"], 5), found["strategies"][0]["who"]
+        (0.33333, 'every agent')
+    """
+    if not isinstance(mechanism, SingleParameterMechanism):
+        raise InputError("equilibrium: expected agents that report one number each, this mechanism's report more")
+    from hurwicz.equilibria import bayes_nash
+
+    began = time.perf_counter()
+    solution = bayes_nash(mechanism, strict=False, tolerance=tolerance, seed=seed, progress=_watched(began, seconds, progress))
+    found = solution.value
+    data: dict[str, Any] = {
+        "converged": bool(solution.status.ok),
+        "status": solution.status.value,
+        "strategies": _strategies(found),
+        "revenue": float(found.revenue),
+        "welfare": float(found.welfare),
+        "epsilon": float(found.certificate.epsilon),
+        "bound": found.certificate.bound,
+        "certificate": str(found.certificate),
+        "kind": solution.stats["kind"],
+        "dynamics": solution.stats["dynamics"],
+        "rounds": int(solution.stats["rounds"]),
+    }
+    if mechanism.efficient is not None:
+        with contextlib.suppress(InputError):  # where the greatest welfare is nothing, there is no ratio
+            data["price_of_anarchy"], data["standard_error"] = found.welfare_ratio(seed=seed)
+    return data | {"seconds": round(time.perf_counter() - began, 3)}
+
+
+def add_equilibrium(page: Page, found: Mapping[str, Any]) -> None:
+    """A section with the figures, the bids as a plot and as a table, and how well they are certified."""
+    page.heading("The equilibrium that it has")
+    page.figures(_figures(found))
+    if found["converged"]:
+        page.text(f"In this Bayes–Nash equilibrium no type of any agent gains more than {number(found['epsilon'], 3)} by another bid.")
+    else:
+        page.text(f"Not an equilibrium yet: some type would still gain {number(found['epsilon'], 3)} by another bid ({found['status']}).")
+    page.plot(partial(_drawn, found), "What each type bids; the dashed line is the truth.")
+    columns, rows = _bid_table(found)
+    page.table(columns, rows, "Bids at the equilibrium")
+    page.text(f"Found by {found['dynamics']}, {found['rounds']} rounds, {found['kind']}. Certificate: {found['certificate']}.")
+
+
+def equilibrium_tables(found: Mapping[str, Any], name: str) -> list[Any]:
+    """The same for a terminal."""
+    columns, rows = _bid_table(found)
+    figures = ", ".join(f"{key} {number(value, 6) if isinstance(value, float) else value}" for key, value in _figures(found).items())
+    how = f"{figures}; found by {found['dynamics']}, {found['rounds']} rounds"
+    if not found["converged"]:
+        how += f"; NOT converged: {found['status']}"
+    return [f"{name}, Bayes–Nash equilibrium:", text_table("", columns, rows), how]
+
+
+def _figures(found: Mapping[str, Any]) -> dict[str, Any]:
+    figures = {"revenue": found["revenue"], "welfare": found["welfare"]}
+    if "price_of_anarchy" in found:
+        figures["price of anarchy"] = round(found["price_of_anarchy"], 6)
+    return figures | {"epsilon": float(f"{found['epsilon']:.2e}")}
+
+
+def _bid_table(found: Mapping[str, Any]) -> tuple[list[str], list[list[Any]]]:
+    """Types down, one column for each group that bids alike; groups of other types have rows of their own."""
+    rows: list[list[Any]] = []
+    for k, group in enumerate(found["strategies"]):
+        values, bids = np.asarray(group["values"]), np.asarray(group["bids"])
+        places = np.unique(np.linspace(0, len(values) - 1, min(_SHOWN, len(values))).round().astype(int))
+        for place in places.tolist():
+            value = float(values[place])
+            row = next((r for r in rows if r[0] == value), None)
+            if row is None:
+                row = [value, *[None] * len(found["strategies"])]
+                rows.append(row)
+            row[1 + k] = round(float(bids[place]), 6)
+    rows.sort(key=lambda row: float(row[0]))
+    word = "bid" if found["kind"].startswith("monotone") else "mean bid"
+    return ["type", *(f"{word} of {group['who']}" for group in found["strategies"])], rows
+
+
+def _strategies(found: Equilibrium) -> list[dict[str, Any]]:
+    from hurwicz.equilibria import MonotoneStrategy
+
+    groups: dict[tuple[tuple[float, ...], tuple[float, ...]], list[str]] = {}
+    for name, strategy in found.strategies.items():
+        if isinstance(strategy, MonotoneStrategy):
+            values = np.linspace(strategy.values[0], strategy.values[-1], _POINTS)
+        else:
+            values = np.asarray(strategy.types, dtype=np.float64)
+        groups.setdefault((tuple(values.tolist()), tuple(found.bid(name, values).tolist())), []).append(name)
+    return [
+        {
+            "who": "every agent" if len(groups) == 1 and len(names) > 1 else ", ".join(names),
+            "agents": names,
+            "values": list(values),
+            "bids": list(bids),
+        }
+        for (values, bids), names in groups.items()
+    ]
+
+
+def _watched(began: float, seconds: float, progress: Progress | None) -> Callable[[int, float], None]:
+    def look(rounds: int, gain: float) -> None:
+        used = time.perf_counter() - began
+        if progress is not None:
+            progress(f"equilibrium: round {rounds}, gain {gain:.1e}", min(used / seconds, 1.0))
+        if used > seconds:
+            raise NotConvergedError(
+                f"no equilibrium within {seconds:g} s (after round {rounds} some type still gains {gain:.2g}); allow more"
+            )
+
+    return look
+
+
+def _drawn(found: Mapping[str, Any]) -> Any:
+    from hurwicz.reports.audits import bids_plot
+
+    return bids_plot({group["who"]: (group["values"], group["bids"]) for group in found["strategies"]})
