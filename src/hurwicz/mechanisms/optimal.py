@@ -52,6 +52,7 @@ def optimal_auction(
         Claim(Property.DSIC, True, "", _MYERSON),
         Claim(Property.BIC, True, "follows from DSIC", _MYERSON),
         Claim(Property.EX_POST_IR, True, "", _MYERSON),
+        Claim(Property.MONOTONICITY, True, "ironed virtual values never fall", f"{_MYERSON}, Lemma 2"),
         Claim(Property.WEAK_BUDGET_BALANCE, True, "values >= 0", "nobody is ever paid"),
         Claim("optimal_revenue", True, "among BIC and interim IR mechanisms, these beliefs, risk-neutral agents", f"{_MYERSON}, section 6"),
     ]
@@ -107,6 +108,7 @@ def optimal_procurement(
         Claim(Property.DSIC, True, "", _MYERSON),
         Claim(Property.BIC, True, "follows from DSIC", _MYERSON),
         Claim(Property.EX_POST_IR, True, "", _MYERSON),
+        Claim(Property.MONOTONICITY, True, "ironed virtual values never fall", f"{_MYERSON}, Lemma 2"),
         Claim(Property.WEAK_BUDGET_BALANCE, False, "the buyer pays", _MYERSON),
         Claim(Property.PLANNER_IR, True, "a critical cost is at most its virtual cost, which the job's value covers", _MYERSON),
         Claim("optimal_revenue", True, "least expected cost to the buyer among BIC and interim IR mechanisms", f"{_MYERSON}, section 6"),

@@ -14,6 +14,7 @@ from hurwicz.mechanisms.single_parameter import Bids, Payments, Shares, SinglePa
 from hurwicz.settings import Beliefs, Claim, JointPrior, Participants, Property, beliefs, participants
 
 _SOURCE = "W. Vickrey, Counterspeculation, auctions, and competitive sealed tenders, Journal of Finance 16 (1961)"
+_CREDIBLE = "M. Akbarpour and S. Li, Credible auctions: a trilemma, Econometrica 88 (2020)"
 
 
 def first_price_procurement(
@@ -84,7 +85,11 @@ def second_price_procurement(
     Source:
         W. Vickrey (1961).
     """
-    claims = [Claim(Property.DSIC, True, "", _SOURCE), Claim(Property.BIC, True, "follows from DSIC", _SOURCE)]
+    claims = [
+        Claim(Property.DSIC, True, "", _SOURCE),
+        Claim(Property.BIC, True, "follows from DSIC", _SOURCE),
+        Claim(Property.SHILL_PROOF, False, "an ask of the buyer's own lowers the price", _CREDIBLE),
+    ]
     return _tender(
         "second price procurement",
         participants(agents, "seller"),
@@ -135,6 +140,7 @@ def _tender(
     guarantees = [
         *claims,
         Claim(Property.EX_POST_IR, True, "at truthful asks", _SOURCE),
+        Claim(Property.MONOTONICITY, True, "", "R. Myerson 1981, Lemma 2"),
         Claim(Property.WEAK_BUDGET_BALANCE, False, "the buyer pays", _SOURCE),
         Claim(Property.STRONG_BUDGET_BALANCE, False, "the buyer pays", _SOURCE),
     ]

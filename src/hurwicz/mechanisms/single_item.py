@@ -16,6 +16,9 @@ from hurwicz.settings import Beliefs, Claim, JointPrior, Participants, Property,
 _Pay = Callable[[Bids, Bids, Shares, Float64[np.ndarray, " agents"]], Payments]  # bids, admitted bids, shares, reserves
 _VICKREY = "W. Vickrey, Counterspeculation, auctions, and competitive sealed tenders, Journal of Finance 16 (1961)"
 _KRISHNA = "V. Krishna, Auction Theory, 2nd ed. (2010)"
+_GRAHAM = "D. Graham and R. Marshall, Collusive bidder behavior, Journal of Political Economy 95 (1987)"
+_YOKOO = "M. Yokoo, Y. Sakurai and S. Matsubara, The effect of false-name bids, Games and Economic Behavior 46 (2004)"
+_AKBARPOUR = "M. Akbarpour and S. Li, Credible auctions: a trilemma, Econometrica 88 (2020)"
 
 
 def first_price(
@@ -48,6 +51,8 @@ def first_price(
         Claim(Property.DSIC, False, "a winner gains by bidding less", _VICKREY),
         Claim(Property.BIC, False, "shading pays also in expectation", _VICKREY),
         Claim(Property.EX_POST_IR, True, "at truthful bids, where the winner keeps nothing", _VICKREY),
+        Claim(Property.SHILL_PROOF, True, "only the winner's own bid sets its price", _AKBARPOUR),
+        *_several(len(names)),
         *_money(),
         *_efficiency(common, reserves),
     ]
@@ -94,6 +99,9 @@ def second_price(
         Claim(Property.DSIC, True, "", _VICKREY),
         Claim(Property.BIC, True, "follows from DSIC", _VICKREY),
         Claim(Property.EX_POST_IR, True, "", _VICKREY),
+        Claim(Property.FALSE_NAME_PROOF, True, "a second name can only raise the price", _YOKOO),
+        Claim(Property.SHILL_PROOF, False, "a bid of the seller's own raises the price", _AKBARPOUR),
+        *_several(len(names)),
         *_money(free=len(names) == 1 and not reserves.any()),
         *_efficiency(common, reserves),
     ]
@@ -142,6 +150,7 @@ def third_price(
         Claim(Property.DSIC, False, "who is second wins below its value by bidding more", source),
         Claim(Property.BIC, False, "bidding above the value pays also in expectation", source),
         Claim(Property.EX_POST_IR, True, "at truthful bids", source),
+        *_several(len(names)),
         *_money(),
         *_efficiency(common, reserves),
     ]
@@ -195,6 +204,7 @@ def all_pay(agents: Participants = 2, *, prior: Beliefs = None, reserve: Reserve
         Claim(Property.EX_POST_IR, alone, "losers pay" if not alone else "at truthful bids", source),
         Claim(Property.INTERIM_IR, alone, "a truthful bid is paid for sure and wins by chance" if not alone else "", source),
         Claim(Property.EX_ANTE_IR, alone, "a truthful bid is paid for sure and wins by chance" if not alone else "", source),
+        *_several(len(names)),
         *_money(),
         *_efficiency(common, reserves),
     ]
@@ -247,6 +257,11 @@ def _resizer(
 ) -> Callable[[Sequence[str]], SingleParameterMechanism] | None:
     # a reserve of one agent says nothing of a newcomer's
     return None if isinstance(reserve, Mapping) else resizer(make, prior, reserve=reserve, ties=ties)
+
+
+def _several(bidders: int) -> list[Claim]:
+    rising = [Claim(Property.MONOTONICITY, True, "", "R. Myerson 1981, Lemma 2")]
+    return rising if bidders == 1 else [*rising, Claim(Property.COLLUSION_PROOF_PAIRS, False, "the two highest lower their bids", _GRAHAM)]
 
 
 def _money(*, free: bool = False) -> list[Claim]:
