@@ -4,7 +4,7 @@ from hurwicz.audits.auditing import audit
 from hurwicz.audits.effort import EFFORTS, Effort
 from hurwicz.audits.finding import Finding, Verdict, Witness
 from hurwicz.audits.payment_table import PaymentCell, payment_table, payment_table_markdown
-from hurwicz.audits.rendering import effort_in_words, findings_from_json, findings_table, findings_to_json, render_findings
+from hurwicz.audits.rendering import effort_in_words, findings_from_json, findings_table, findings_to_json, render_findings, stories
 from hurwicz.audits.replay import replay
 
 __all__ = [
@@ -23,4 +23,5 @@ __all__ = [
     "payment_table_markdown",
     "render_findings",
     "replay",
+    "stories",
 ]

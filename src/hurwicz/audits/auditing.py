@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from hurwicz._foundation import InputError
@@ -22,6 +23,7 @@ from hurwicz.audits.monotonicity import monotonicity
 from hurwicz.audits.profiles import stacked
 from hurwicz.audits.profilewise import SHORTFALLS, profilewise
 from hurwicz.audits.replay import replay
+from hurwicz.audits.story import story
 from hurwicz.settings import CORE_PROPERTIES, PROPERTIES, DirectMechanism, JointPrior, Property
 
 _NEED_PRIOR = EX_ANTE | {Property.BIC.value, Property.INTERIM_IR.value, Property.EX_ANTE_IR.value}
@@ -132,7 +134,8 @@ def _replayed(e: Evaluator, family: Family | None, finding: Finding, prior: Join
             f"a witness against it gained {finding.witness.gain:.6g} when found and {again:.6g} when replayed: the mechanism draws at "
             "random or keeps a state; audit its expectation over its own draws, or fix its seed"
         )
-    return finding
+    told = {**finding.witness.details, "story": story(e, finding)}
+    return replace(finding, witness=replace(finding.witness, details=told))
 
 
 def _tell(progress: Progress | None, name: str) -> Callable[[float], None] | None:

@@ -52,6 +52,16 @@ def render_findings(findings: Sequence[Finding]) -> str:
     return "\n".join(lines)
 
 
+def stories(findings: Sequence[Finding]) -> list[str]:
+    """The witness of every refutation, told in a sentence or two.
+
+    Example:
+        >>> stories([])
+        []
+    """
+    return [f"{f.property}: {f.witness.details['story']}" for f in findings if f.witness is not None and "story" in f.witness.details]
+
+
 def findings_table(findings: Sequence[Finding], *, title: str = "Audit") -> Table:
     """The same as a rich table, verdicts coloured."""
     from rich.table import Table
@@ -62,7 +72,8 @@ def findings_table(findings: Sequence[Finding], *, title: str = "Audit") -> Tabl
     colours = {"proved": "green", "refuted": "red", "not_refuted": "yellow", "not_applicable": "dim"}
     for f in findings:
         word = f.verdict.value
-        table.add_row(f.property, f"[{colours[word]}]{word}[/]", _figure(f.value), f.method, effort_in_words(f.effort), f.reason)
+        told = f.reason if f.witness is None else str(f.witness.details.get("story", f.reason))
+        table.add_row(f.property, f"[{colours[word]}]{word}[/]", _figure(f.value), f.method, effort_in_words(f.effort), told)
     return table
 
 
