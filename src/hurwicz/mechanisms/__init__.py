@@ -11,6 +11,12 @@ from hurwicz.mechanisms.clock_auctions import (
     run_dutch_clock,
     run_english_clock,
 )
+from hurwicz.mechanisms.combinatorial import (
+    combinatorial_affine_maximiser,
+    combinatorial_pay_as_bid,
+    combinatorial_vcg,
+    core_selecting_auction,
+)
 from hurwicz.mechanisms.contracting import TaskMechanism, contract_net, lowest_ask_paid_on_pass, task_mechanism, verified_vcg
 from hurwicz.mechanisms.cost_sharing import marginal_cost_sharing, moulin_shapley, serial_cost_sharing, serial_shares, shapley_shares
 from hurwicz.mechanisms.divisible import (
@@ -68,7 +74,11 @@ __all__ = [
     "check_reports",
     "clarke_pivot",
     "clock_prices",
+    "combinatorial_affine_maximiser",
+    "combinatorial_pay_as_bid",
+    "combinatorial_vcg",
     "contract_net",
+    "core_selecting_auction",
     "discriminatory",
     "dutch_clock",
     "english_clock",

@@ -16,6 +16,7 @@ from hurwicz.settings import DirectMechanism
 _FAMILIES: tuple[str, ...] = (
     "budgets",
     "clock_auctions",
+    "combinatorial.direct",
     "contracting",
     "cost_sharing",
     "divisible",
