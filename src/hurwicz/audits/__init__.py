@@ -2,20 +2,32 @@
 
 from hurwicz.audits.auditing import audit
 from hurwicz.audits.effort import EFFORTS, Effort
+from hurwicz.audits.executors import Checkpoint, Dask, Executor, Processes, Serial, Threads
 from hurwicz.audits.finding import Finding, Verdict, Witness
 from hurwicz.audits.payment_table import PaymentCell, payment_table, payment_table_markdown
 from hurwicz.audits.rendering import effort_in_words, findings_from_json, findings_table, findings_to_json, render_findings, stories
 from hurwicz.audits.replay import replay
+from hurwicz.audits.sampled_bic import bic_from_samples
+from hurwicz.audits.statistics import Estimate, estimate
 
 __all__ = [
     "EFFORTS",
+    "Checkpoint",
+    "Dask",
     "Effort",
+    "Estimate",
+    "Executor",
     "Finding",
     "PaymentCell",
+    "Processes",
+    "Serial",
+    "Threads",
     "Verdict",
     "Witness",
     "audit",
+    "bic_from_samples",
     "effort_in_words",
+    "estimate",
     "findings_from_json",
     "findings_table",
     "findings_to_json",

@@ -11,6 +11,7 @@ import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
@@ -96,8 +97,14 @@ class Processes(Executor):
                 f"Processes: expected a mechanism that can be pickled, got one that cannot ({error}); "
                 "define its functions at the top of a module, or use threads"
             ) from error
-        with ProcessPoolExecutor(self.workers, mp_context=multiprocessing.get_context("spawn")) as pool:
-            yield from _windowed(lambda k: pool.submit(work, k), numbers, self.workers)
+        try:
+            with ProcessPoolExecutor(self.workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+                yield from _windowed(lambda k: pool.submit(work, k), numbers, self.workers)
+        except BrokenProcessPool as error:
+            raise InputError(
+                "Processes: a worker ended before its work was done; expected a mechanism whose module other processes can import "
+                "(its own lines on standard error say more), or use threads"
+            ) from error
 
 
 class Dask(Executor):

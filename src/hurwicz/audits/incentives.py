@@ -310,6 +310,18 @@ def _deviate(e: Evaluator, name: str, part: Profiles, truthful: Any, rng: np.ran
     return utility - e.among(name, truthful, part)[:, None], lies
 
 
+def best_lies(e: Evaluator, agent: str, profiles: Profiles) -> FloatArray:
+    """Gain of the best misreport among a grid and scaled reports at every profile, at least 0, shape (batch,)."""
+    out = np.empty(len(profiles[agent]))
+    rng = np.random.default_rng(e.seed)
+    per = max(1, _CHUNK // (e.effort.deviations + len(_FACTORS)))
+    for begin in range(0, len(out), per):
+        part = {n: v[begin : begin + per] for n, v in profiles.items()}
+        gains, _ = _deviate(e, agent, part, e.outcomes(part), rng)
+        out[begin : begin + per] = np.maximum(gains.max(axis=1), 0.0)
+    return out
+
+
 def _keep(top: list[_Candidate], gains: FloatArray, lies: NDArray[Any], part: Profiles, most: int) -> None:
     best = np.argmax(gains, axis=1)
     value = gains[np.arange(len(gains)), best]
