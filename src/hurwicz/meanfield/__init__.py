@@ -1,5 +1,6 @@
 """Mean-field games: populations so large that each player faces only their distribution."""
 
+from hurwicz.meanfield.auctions import BatchedAuction, Sale, SellingRule, winning_probability
 from hurwicz.meanfield.classic_games import (
     CLASSIC_GAMES,
     crowd_modelling,
@@ -16,13 +17,24 @@ from hurwicz.meanfield.evaluation import (
     flow_of,
     greatest,
     policy_value,
+    records_of,
     uniform_policy,
 )
 from hurwicz.meanfield.game import MeanFieldGame, from_transition
+from hurwicz.meanfield.selling_rules import FirstPrice, PostedPrice, ReservePrice, TableRule, rising_prices
+from hurwicz.meanfield.simulation import Simulated, simulate
 
 __all__ = [
     "CLASSIC_GAMES",
+    "BatchedAuction",
+    "FirstPrice",
     "MeanFieldGame",
+    "PostedPrice",
+    "ReservePrice",
+    "Sale",
+    "SellingRule",
+    "Simulated",
+    "TableRule",
     "action_values",
     "best_response",
     "best_values",
@@ -34,7 +46,11 @@ __all__ = [
     "greatest",
     "left_right",
     "policy_value",
+    "records_of",
+    "rising_prices",
     "rock_paper_scissors",
+    "simulate",
     "susceptible_infected",
     "uniform_policy",
+    "winning_probability",
 ]

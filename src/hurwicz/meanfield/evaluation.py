@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jax.scipy.special import entr, logsumexp
 from jaxtyping import Array, Float
 
-from hurwicz.meanfield.game import Mass, MeanFieldGame, Rules
+from hurwicz.meanfield.game import Mass, MeanFieldGame, Public, Rules
 
 Policy: TypeAlias = Float[Array, "horizon states actions"]
 Flow: TypeAlias = Float[Array, "horizon states actions"]
@@ -41,18 +41,30 @@ def flow_of(game: MeanFieldGame, policy: Policy, theta: Rules = None) -> Flow:
         [0.0, 0.5, 0.5]
     """
 
-    def step(mu: Float[Array, " states"], now: Any) -> tuple[Float[Array, " states"], Mass]:
+    def step(at: tuple[Float[Array, " states"], Public], now: Any) -> tuple[tuple[Float[Array, " states"], Public], Mass]:
+        mu, public = at
         h, chosen = now
         mass = mu[:, None] * chosen
-        return game.move(h, mass, mass, theta), mass
+        return (game.moves(h, mass, mass, public, theta), game.next_record(h, mass, public, theta)), mass
 
-    return jax.lax.scan(step, jnp.asarray(game.initial, dtype=policy.dtype), (jnp.arange(game.horizon), policy))[1]
+    first = (game.begins(theta).astype(policy.dtype), game.first_record(theta))
+    return jax.lax.scan(step, first, (jnp.arange(game.horizon), policy))[1]
 
 
-def expected_next(game: MeanFieldGame, h: Any, flow: Mass, theta: Rules, value: Float[Array, " states"]) -> Mass:
-    """sum_s' P_h(s' | s, a, L_h) V(s') for every state and action: the transpose of the move, never its table."""
-    pulled: Mass = jax.vjp(lambda mass: game.move(h, mass, flow, theta), flow)[1](value)[0]
-    return pulled
+def records_of(game: MeanFieldGame, flow: Flow, theta: Rules = None) -> Public:
+    """The public record at the beginning of every round, when the population flows as ``flow``; leading axis ``horizon``."""
+
+    def step(public: Public, now: Any) -> tuple[Public, Public]:
+        h, mass = now
+        return game.next_record(h, mass, public, theta), public
+
+    return jax.lax.scan(step, game.first_record(theta), (jnp.arange(game.horizon), flow))[1]
+
+
+def _worth(game: MeanFieldGame, h: Any, flow: Mass, public: Public, theta: Rules, value: Float[Array, " states"]) -> Mass:
+    """R_h + sum_s' P_h(s' | s, a, L_h) V(s'): the expectation is the transpose of the move, never its table."""
+    expected: Mass = jax.vjp(lambda mass: game.moves(h, mass, flow, public, theta), flow)[1](value)[0]
+    return game.rewards(h, flow, public, theta) + expected
 
 
 def action_values(game: MeanFieldGame, flow: Flow, policy: Policy, theta: Rules = None, tau: Weight = 0.0) -> ActionValues:
@@ -70,11 +82,11 @@ def action_values(game: MeanFieldGame, flow: Flow, policy: Policy, theta: Rules 
     """
 
     def step(value: Float[Array, " states"], now: Any) -> tuple[Float[Array, " states"], Mass]:
-        h, mass, chosen = now
-        q = game.reward(h, mass, theta) + expected_next(game, h, mass, theta, value)
+        h, mass, public, chosen = now
+        q = _worth(game, h, mass, public, theta, value)
         return (chosen * q).sum(axis=1) + tau * entr(chosen).sum(axis=1), q
 
-    rounds = (jnp.arange(game.horizon), flow, policy)
+    rounds = (jnp.arange(game.horizon), flow, records_of(game, flow, theta), policy)
     return jax.lax.scan(step, jnp.zeros(game.states, policy.dtype), rounds, reverse=True)[1]
 
 
@@ -82,11 +94,12 @@ def best_values(game: MeanFieldGame, flow: Flow, theta: Rules = None, tau: Weigh
     """Values of actions under the best response to a flow: V_h = max_a q_h (tau = 0) or tau log sum exp(q_h / tau)."""
 
     def step(value: Float[Array, " states"], now: Any) -> tuple[Float[Array, " states"], Mass]:
-        h, mass = now
-        q = game.reward(h, mass, theta) + expected_next(game, h, mass, theta, value)
-        return greatest(q, tau), q
+        h, mass, public = now
+        q = _worth(game, h, mass, public, theta, value)
+        return greatest(game.masked(q), tau), q
 
-    return jax.lax.scan(step, jnp.zeros(game.states, flow.dtype), (jnp.arange(game.horizon), flow), reverse=True)[1]
+    rounds = (jnp.arange(game.horizon), flow, records_of(game, flow, theta))
+    return jax.lax.scan(step, jnp.zeros(game.states, flow.dtype), rounds, reverse=True)[1]
 
 
 def greatest(q: Float[Array, "*batch actions"], tau: Weight) -> Float[Array, "*batch"]:
@@ -98,7 +111,7 @@ def greatest(q: Float[Array, "*batch actions"], tau: Weight) -> Float[Array, "*b
 
 def best_response(game: MeanFieldGame, flow: Flow, theta: Rules = None, tau: Weight = 0.0) -> Policy:
     """A policy that is best against a flow: softmax(q / tau), or all weight on the first best action at tau = 0."""
-    q = best_values(game, flow, theta, tau)
+    q = game.masked(best_values(game, flow, theta, tau))
     safe = jnp.where(tau > 0.0, tau, 1.0)
     return jnp.where(tau > 0.0, jax.nn.softmax(q / safe, axis=-1), jax.nn.one_hot(q.argmax(axis=-1), game.actions, dtype=q.dtype))
 
@@ -107,7 +120,7 @@ def policy_value(game: MeanFieldGame, flow: Flow, policy: Policy, theta: Rules =
     """V(pi; L) = sum_s mu_0(s) V_0(s): what a player expects who plays ``policy`` while the population flows as ``flow``."""
     q = action_values(game, flow, policy, theta, tau)[0]
     start = (policy[0] * q).sum(axis=1) + tau * entr(policy[0]).sum(axis=1)
-    return jnp.asarray(game.initial, dtype=q.dtype) @ start
+    return game.begins(theta).astype(q.dtype) @ start
 
 
 def exploitability(game: MeanFieldGame, policy: Policy, theta: Rules = None, tau: Weight = 0.0) -> Scalar:
@@ -131,10 +144,10 @@ def exploitability(game: MeanFieldGame, policy: Policy, theta: Rules = None, tau
         1.0
     """
     flow = flow_of(game, policy, theta)
-    best = greatest(best_values(game, flow, theta, tau)[0], tau)
-    return jnp.asarray(game.initial, dtype=best.dtype) @ best - policy_value(game, flow, policy, theta, tau)
+    best = greatest(game.masked(best_values(game, flow, theta, tau)[0]), tau)
+    return game.begins(theta).astype(best.dtype) @ best - policy_value(game, flow, policy, theta, tau)
 
 
 def uniform_policy(game: MeanFieldGame) -> Policy:
-    """Every action equally likely, everywhere."""
-    return jnp.full(game.shape, 1.0 / game.actions)
+    """Every legal action equally likely, everywhere."""
+    return jax.nn.softmax(game.masked(jnp.zeros(game.shape)), axis=-1)

@@ -7,15 +7,17 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
-from jaxtyping import Array, Float, Float64
+from jaxtyping import Array, Bool, Float, Float64
+from numpy.typing import NDArray
 
 from hurwicz._foundation import InputError, NotFiniteError, float64_array, float64_scope
 
 Rules: TypeAlias = Any  # any JAX pytree
 Round: TypeAlias = Any  # an integer, or JAX's tracer of one
 Mass: TypeAlias = Float[Array, "states actions"]
-Reward: TypeAlias = Callable[[Round, Mass, Rules], Float[Array, "states actions"]]
-Move: TypeAlias = Callable[[Round, Mass, Mass, Rules], Float[Array, " states"]]
+Reward: TypeAlias = Callable[..., Float[Array, "states actions"]]
+Move: TypeAlias = Callable[..., Float[Array, " states"]]
+Public: TypeAlias = Any  # any JAX pytree
 Transition: TypeAlias = Callable[[Round, Mass, Rules], Float[Array, "states actions states"]]
 
 
@@ -36,6 +38,11 @@ class MeanFieldGame:
         reward: (h, L_h, theta) → (states, actions).
         move: (h, mass, L_h, theta) → (states,): where ``mass`` (states, actions) goes when the population plays L_h; linear in ``mass`` and
             keeps its sum. Large games never hold the array (states, actions, states) that it stands for.
+        record: what is public besides the flow (goods left, say): (h, L_h, public, theta) → public of the next round. Where it is given,
+            ``reward`` and ``move`` take the public record of the round as one more argument at the end.
+        record_start: theta → public record of round 0.
+        legal: which actions each state allows, (states, actions); all of them where omitted. Entropy counts legal actions only.
+        start: theta → mu_0, where the rules or the setting decide how the population begins; ``initial`` otherwise.
         state_labels: what each state means, for plots.
         action_labels: what each action means.
 
@@ -60,6 +67,10 @@ class MeanFieldGame:
     initial: Float64[np.ndarray, " states"]
     reward: Reward
     move: Move
+    record: Callable[[Round, Mass, Public, Rules], Public] | None = None
+    record_start: Callable[[Rules], Public] | None = None
+    start: Callable[[Rules], Float[Array, " states"]] | None = None
+    legal: Bool[NDArray[np.bool_], "states actions"] | None = None
     state_labels: tuple[str, ...] = ()
     action_labels: tuple[str, ...] = ()
 
@@ -68,14 +79,46 @@ class MeanFieldGame:
         for what, count in (("states", self.states), ("actions", self.actions), ("horizon", self.horizon)):
             if count < 1:
                 raise InputError(f"{self.name}: expected {what} >= 1, got {count}")
-        start = float64_array(self.initial, f"{self.name}: initial distribution", shape=(self.states,))
-        if bool(np.any(start < 0.0)) or abs(float(start.sum()) - 1.0) > 1e-9:
-            raise InputError(f"{self.name}: expected an initial distribution >= 0 that sums to 1, got a sum of {start.sum():.9g}")
+        begin = float64_array(self.initial, f"{self.name}: initial distribution", shape=(self.states,))
+        if bool(np.any(begin < 0.0)) or abs(float(begin.sum()) - 1.0) > 1e-9:
+            raise InputError(f"{self.name}: expected an initial distribution >= 0 that sums to 1, got a sum of {begin.sum():.9g}")
+        if (self.record is None) != (self.record_start is None):
+            raise InputError(f"{self.name}: expected record and record_start together, got one of them")
+        if self.legal is not None and (self.legal.shape != (self.states, self.actions) or not bool(self.legal.any(axis=1).all())):
+            raise InputError(f"{self.name}: expected legal of shape {(self.states, self.actions)} with an action in every state")
 
     @property
     def shape(self) -> tuple[int, int, int]:
         """(horizon, states, actions): the shape of policies and flows."""
         return self.horizon, self.states, self.actions
+
+    def masked(self, logits: Float[Array, "*batch states actions"]) -> Float[Array, "*batch states actions"]:
+        """The logits, minus infinity where an action is not legal."""
+        import jax.numpy as jnp
+
+        return logits if self.legal is None else jnp.where(jnp.asarray(self.legal), logits, -jnp.inf)
+
+    def begins(self, theta: Rules) -> Float[Array, " states"]:
+        """mu_0 under the rules ``theta``."""
+        import jax.numpy as jnp
+
+        return jnp.asarray(self.initial) if self.start is None else self.start(theta)
+
+    def first_record(self, theta: Rules) -> Public:
+        """The public record of round 0; empty where the game keeps none."""
+        return () if self.record_start is None else self.record_start(theta)
+
+    def next_record(self, h: Round, flow: Mass, public: Public, theta: Rules) -> Public:
+        """The public record of the round after ``h``."""
+        return () if self.record is None else self.record(h, flow, public, theta)
+
+    def rewards(self, h: Round, flow: Mass, public: Public, theta: Rules) -> Float[Array, "..."]:
+        """R_h of all states and actions, (states, actions); :meth:`check` says so where a user's function gives another shape."""
+        return self.reward(h, flow, theta) if self.record is None else self.reward(h, flow, theta, public)
+
+    def moves(self, h: Round, mass: Mass, flow: Mass, public: Public, theta: Rules) -> Float[Array, "..."]:
+        """Where ``mass`` goes, (states,)."""
+        return self.move(h, mass, flow, theta) if self.record is None else self.move(h, mass, flow, theta, public)
 
     def check(self, theta: Rules = None, *, draws: int = 3, seed: int = 0) -> None:
         """Try reward and move at random flows, round by round.
@@ -95,23 +138,25 @@ class MeanFieldGame:
             import jax
             import jax.numpy as jnp
 
-            reward, move = jax.jit(self.reward), jax.jit(self.move)
+            reward, move, record = jax.jit(self.rewards), jax.jit(self.moves), jax.jit(self.next_record)
+            public = self.first_record(theta)
             for h in range(self.horizon):
                 for _ in range(draws):
                     flow = jnp.asarray(rng.dirichlet(np.ones(cells)).reshape(self.states, self.actions))
-                    paid = np.asarray(reward(h, flow, theta))
+                    paid = np.asarray(reward(h, flow, public, theta))
                     self._check_shape("reward", paid, (self.states, self.actions), h)
                     other = jnp.asarray(rng.dirichlet(np.ones(cells)).reshape(self.states, self.actions))
-                    went, went_other = np.asarray(move(h, flow, flow, theta)), np.asarray(move(h, other, flow, theta))
+                    went, went_other = (np.asarray(move(h, mass, flow, public, theta)) for mass in (flow, other))
                     self._check_shape("move", went, (self.states,), h)
                     if abs(float(went.sum()) - 1.0) > 1e-9 or bool(np.any(went < -1e-12)):
                         raise InputError(
                             f"{self.name}: expected the move of round {h} to keep the mass (transition rows that sum to 1, none negative), "
                             f"got a sum of {went.sum():.9g} and a least of {went.min():.3g}"
                         )
-                    both = np.asarray(move(h, 0.5 * flow + 0.5 * other, flow, theta))
+                    both = np.asarray(move(h, 0.5 * flow + 0.5 * other, flow, public, theta))
                     if not np.allclose(both, 0.5 * went + 0.5 * went_other, atol=1e-12):
                         raise InputError(f"{self.name}: expected the move of round {h} to be linear in the mass that is moved; it is not")
+                public = record(h, flow, public, theta)
 
     def _check_shape(self, what: str, array: np.ndarray, shape: tuple[int, ...], h: int) -> None:
         if array.shape != shape:

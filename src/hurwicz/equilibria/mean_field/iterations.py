@@ -13,7 +13,8 @@ from jaxtyping import Array, Float
 from hurwicz._foundation import InputError
 from hurwicz.meanfield import MeanFieldGame, action_values, best_response, flow_of, uniform_policy
 
-Iterate: TypeAlias = Float[Array, "horizon states actions"]
+Table: TypeAlias = Float[Array, "horizon states actions"]
+Iterate: TypeAlias = Any  # a table, or what an acceleration keeps besides
 Count: TypeAlias = Any  # how many steps were taken: an integer, or JAX's tracer of one
 Weight: TypeAlias = Any  # tau: a number, or JAX's tracer of one
 
@@ -35,13 +36,17 @@ class Iteration(abc.ABC):
         """One iteration; ``t`` counts from 0."""
 
     @abc.abstractmethod
-    def policy(self, iterate: Iterate) -> Iterate:
+    def policy(self, game: MeanFieldGame, iterate: Iterate) -> Table:
         """The policy that an iterate stands for."""
 
 
-def _centred(logits: Iterate) -> Iterate:
+def _centred(logits: Table) -> Table:
     # a constant added to a state's logits changes nothing; without this they drift
     return logits - logits.mean(axis=-1, keepdims=True)
+
+
+def _softmax(game: MeanFieldGame, logits: Table) -> Table:
+    return jax.nn.softmax(game.masked(logits), axis=-1)
 
 
 @dataclass(frozen=True)
@@ -82,13 +87,13 @@ class OnlineMirrorDescent(Iteration):
     def step(self, game: MeanFieldGame, iterate: Iterate, t: Count, theta: Any, tau: Weight) -> Iterate:
         """Logits a step along the action values."""
         del t
-        policy = self.policy(iterate)
+        policy = self.policy(game, iterate)
         q = action_values(game, flow_of(game, policy, theta), policy, theta, tau)
         return _centred((1.0 - self.rate * tau) * iterate + self.rate * q)
 
-    def policy(self, iterate: Iterate) -> Iterate:
+    def policy(self, game: MeanFieldGame, iterate: Iterate) -> Table:
         """softmax(zeta)."""
-        return jax.nn.softmax(iterate, axis=-1)
+        return _softmax(game, iterate)
 
 
 @dataclass(frozen=True)
@@ -119,9 +124,11 @@ class FictitiousPlay(Iteration):
         total = mixed.sum(axis=-1, keepdims=True)
         return jnp.where(total > 0.0, mixed / jnp.where(total > 0.0, total, 1.0), iterate)
 
-    def policy(self, iterate: Iterate) -> Iterate:
+    def policy(self, game: MeanFieldGame, iterate: Iterate) -> Table:
         """The iterate itself."""
-        return iterate
+        del game
+        table: Table = iterate
+        return table
 
 
 @dataclass(frozen=True)
@@ -162,9 +169,11 @@ class DampedFixedPoint(Iteration):
         del t
         return iterate + self.damping * (best_response(game, flow_of(game, iterate, theta), theta, tau) - iterate)
 
-    def policy(self, iterate: Iterate) -> Iterate:
+    def policy(self, game: MeanFieldGame, iterate: Iterate) -> Table:
         """The iterate itself."""
-        return iterate
+        del game
+        table: Table = iterate
+        return table
 
 
 @dataclass(frozen=True)
@@ -210,14 +219,14 @@ class SoftmaxPolicyIteration(Iteration):
     def step(self, game: MeanFieldGame, iterate: Iterate, t: Count, theta: Any, tau: Weight) -> Iterate:
         """Logits towards q / T."""
         del t
-        policy = self.policy(iterate)
+        policy = self.policy(game, iterate)
         degree = tau if self.temperature is None else self.temperature
         q = action_values(game, flow_of(game, policy, theta), policy, theta, degree)
         return _centred((1.0 - self.damping) * iterate + self.damping * q / degree)
 
-    def policy(self, iterate: Iterate) -> Iterate:
+    def policy(self, game: MeanFieldGame, iterate: Iterate) -> Table:
         """softmax(zeta)."""
-        return jax.nn.softmax(iterate, axis=-1)
+        return _softmax(game, iterate)
 
 
 @dataclass(frozen=True)
@@ -267,16 +276,16 @@ class PriorDescent(Iteration):
         """One outer round."""
         del t
 
-        def settle(_: Count, logits: Iterate) -> Iterate:
-            policy = self.policy(logits)
+        def settle(_: Count, logits: Table) -> Table:
+            policy = self.policy(game, logits)
             q = action_values(game, flow_of(game, policy, theta), policy, theta, tau)
             # the penalty's pull back to the prior, and the entropy's to the uniform policy
             target = (self.temperature * iterate + q) / (self.temperature + tau)
             return _centred((1.0 - self.damping) * logits + self.damping * target)
 
-        settled: Iterate = jax.lax.fori_loop(0, self.inner, settle, iterate)
+        settled: Table = jax.lax.fori_loop(0, self.inner, settle, iterate)
         return settled
 
-    def policy(self, iterate: Iterate) -> Iterate:
+    def policy(self, game: MeanFieldGame, iterate: Iterate) -> Table:
         """softmax(zeta)."""
-        return jax.nn.softmax(iterate, axis=-1)
+        return _softmax(game, iterate)

@@ -1,0 +1,28 @@
+"""Equilibria of mean-field games."""
+
+from hurwicz.equilibria.mean_field.anderson import Anderson
+from hurwicz.equilibria.mean_field.iterations import (
+    DampedFixedPoint,
+    FictitiousPlay,
+    Iteration,
+    OnlineMirrorDescent,
+    PriorDescent,
+    SoftmaxPolicyIteration,
+)
+from hurwicz.equilibria.mean_field.problem import MeanFieldEquilibrium, MeanFieldProblem
+from hurwicz.equilibria.mean_field.solving import MeanFieldDynamics, default_iterations, solve_mean_field
+
+__all__ = [
+    "Anderson",
+    "DampedFixedPoint",
+    "FictitiousPlay",
+    "Iteration",
+    "MeanFieldDynamics",
+    "MeanFieldEquilibrium",
+    "MeanFieldProblem",
+    "OnlineMirrorDescent",
+    "PriorDescent",
+    "SoftmaxPolicyIteration",
+    "default_iterations",
+    "solve_mean_field",
+]

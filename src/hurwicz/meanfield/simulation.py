@@ -1,0 +1,123 @@
+"""The game with N players instead of a continuum, under one policy for all."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float64
+from numpy.typing import NDArray
+
+from hurwicz._foundation import FloatArray, InputError, float64_array, float64_scope
+from hurwicz.meanfield.game import MeanFieldGame, Rules
+
+
+@dataclass(frozen=True)
+class Simulated:
+    """What happened to N players, seed by seed.
+
+    Attributes:
+        flows: shares of the players by round, state and action, (seeds, horizon, states, actions).
+        returns: mean return per player, (seeds,).
+    """
+
+    flows: Float64[FloatArray, "seeds horizon states actions"]
+    returns: Float64[FloatArray, " seeds"]
+
+
+def simulate(
+    game: MeanFieldGame,
+    policy: Float64[FloatArray, "horizon states actions"],
+    players: int,
+    *,
+    theta: Rules = None,
+    seeds: int = 8,
+    seed: int = 0,
+) -> Simulated:
+    """Play the game with ``players`` players who all follow ``policy``.
+
+    Each player's action is drawn from pi_h(. | s), its next state from P_h(. | s, a, L^N) with L^N the players' own shares. Players in
+    the same state and action are alike, so that their numbers are drawn at once: the cost does not grow with N.
+
+    Args:
+        game: the game.
+        policy: pi, (horizon, states, actions).
+        players: N, at least 1.
+        theta: the rules.
+        seeds: independent runs.
+        seed: of the first run; run k has its own stream, whatever ``seeds`` is.
+
+    Raises:
+        InputError: no player or run, or a policy of another shape or whose rows do not sum to 1.
+
+    Example:
+        >>> from hurwicz.meanfield import left_right
+        >>> game = left_right()
+        >>> run = simulate(game, np.full(game.shape, 0.5), 1000, seeds=2)
+        >>> run.flows.shape, bool(np.all(np.abs(run.flows[:, 1, 1].sum(axis=-1) - 0.5) < 0.1))
+        ((2, 2, 3, 2), True)
+    """
+    if players < 1 or seeds < 1:
+        raise InputError(f"{game.name}: expected players >= 1 and seeds >= 1, got {players} and {seeds}")
+    chances = float64_array(policy, f"{game.name}: policy", shape=game.shape)
+    if bool(np.any(chances < -1e-12)) or float(np.abs(chances.sum(axis=-1) - 1.0).max()) > 1e-6:
+        raise InputError(f"{game.name}: expected policy rows >= 0 that sum to 1")
+    chances = np.clip(chances, 0.0, None) / np.clip(chances, 0.0, None).sum(axis=-1, keepdims=True)
+    runs = [_run(game, chances, players, theta, np.random.default_rng((seed, k))) for k in range(seeds)]
+    return Simulated(np.stack([flow for flow, _ in runs]), np.asarray([total for _, total in runs]))
+
+
+def _run(
+    game: MeanFieldGame, policy: Float64[FloatArray, "horizon states actions"], players: int, theta: Rules, rng: np.random.Generator
+) -> tuple[Float64[FloatArray, "horizon states actions"], float]:
+    flows, total = np.zeros(game.shape), 0.0
+    look, rows = _compiled(game)
+    with float64_scope():
+        here = rng.multinomial(players, _distribution(np.asarray(game.begins(theta))))
+        public = game.first_record(theta)
+        for h in range(game.horizon):
+            chosen = np.stack([rng.multinomial(count, row) for count, row in zip(here, policy[h], strict=True)])
+            flows[h] = chosen / players
+            reward, after = look(h, flows[h], public, theta)
+            total += float((flows[h] * np.asarray(reward)).sum())
+            if h + 1 < game.horizon:
+                taken = np.argwhere(chosen)
+                odds = np.asarray(rows(h, flows[h], public, theta, taken))
+                here = sum(
+                    (rng.multinomial(chosen[s, a], _distribution(row)) for (s, a), row in zip(taken, odds, strict=True)),
+                    np.zeros(game.states, dtype=np.int64),
+                )
+            public = after
+    return flows, total
+
+
+def _distribution(row: NDArray[Any]) -> NDArray[Any]:
+    # the draws of whole numbers are particular about sums
+    kept = np.clip(np.asarray(row, dtype=np.float64), 0.0, None)
+    return np.asarray(kept / kept.sum())
+
+
+@functools.lru_cache(maxsize=32)
+def _compiled(game: MeanFieldGame) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    import jax
+    import jax.numpy as jnp
+
+    def look(h: Any, flow: Any, public: Any, theta: Any) -> Any:
+        return game.rewards(h, flow, public, theta), game.next_record(h, flow, public, theta)
+
+    move = jax.jit(lambda h, flow, public, theta, cells: jax.vmap(lambda c: game.moves(h, _one(c, flow), flow, public, theta))(cells))
+
+    def _one(cell: Any, like: Any) -> Any:
+        return jnp.zeros_like(like).at[cell[0], cell[1]].set(1.0)
+
+    def rows(h: Any, flow: Any, public: Any, theta: Any, taken: NDArray[Any]) -> Any:
+        # padded to powers of two, so that few shapes are compiled
+        size = 1 << max(0, len(taken) - 1).bit_length()
+        cells = np.zeros((max(size, 1), 2), dtype=taken.dtype)
+        cells[: len(taken)] = taken
+        return np.asarray(move(h, jnp.asarray(flow), public, theta, jnp.asarray(cells)))[: len(taken)]
+
+    return jax.jit(look), rows
