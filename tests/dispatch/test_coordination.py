@@ -20,7 +20,8 @@ from hypothesis import strategies as st
 from hurwicz._foundation import AgentError, InputError, NotConvergedError, Status
 from hurwicz.formats import MatpowerCase, packaged_case
 from hurwicz.prices.dispatch import check_dispatch, coordinate, dc_network, generators, learn_and_plan, reference_optimum
-from hurwicz.prices.dispatch.costs import unit_costs
+from hurwicz.prices.dispatch.costs import PiecewiseLinear, unit_costs
+from hurwicz.prices.dispatch.curves import LearnedCurve
 from hurwicz.prices.offer import Array, Offer, Respondent
 
 _spec = importlib.util.spec_from_file_location("dispatch_grids", Path(__file__).with_name("grids.py"))
@@ -89,7 +90,7 @@ def check_against_reference(case: MatpowerCase, form: str, scale: float) -> None
         assert gain <= 1e-7 * scale * load
 
 
-KINDS = ("linear", "flat", "free", "quadratic")
+KINDS = ("linear", "flat", "free", "quadratic", "piecewise")
 
 
 @settings(deadline=None, max_examples=40)
@@ -108,6 +109,43 @@ def test_random_grids(seed: int, kinds: list[str], buses: int, form: str) -> Non
 def test_marginal_costs_that_jump(seed: int, kinds: list[str]) -> None:
     for buses in (2, 6):
         check_against_reference(grids.random_grid(seed, kinds, buses=buses), "powermodels", 1.0)
+
+
+PIECES = (["piecewise"], ["piecewise", "linear"], ["piecewise", "flat", "quadratic"])
+
+
+@pytest.mark.parametrize(
+    ("seed", "kinds", "buses"),
+    # offers as steep as the learned curve took 20 to 40 rounds and more on these: each answer halved the shorter part of a piece, two
+    # points at one jump made a curve go on upright to the limit, or a price off by rounding brought the same answer again and again
+    [(7, 1, 2), (18, 1, 2), (0, 0, 6), (3, 0, 9), (6, 1, 9), (16, 1, 9), (17, 1, 9), (4, 0, 20), (15, 2, 20), (27, 0, 20), (119, 1, 20)],
+)
+def test_staircases_are_learned_in_few_rounds(seed: int, kinds: int, buses: int) -> None:
+    case = grids.random_grid(seed, PIECES[kinds], buses=buses)
+    check_against_reference(case, "powermodels", 1.0)
+    assert coordinate(case).price_rounds <= 15
+
+
+def test_a_jump_between_two_points_is_found_by_one_answer() -> None:
+    curve, cost = LearnedCurve(0.0, 100.0), PiecewiseLinear((0.0, 61.0, 100.0), (0.0, 610.0, 1780.0))  # 10 up to 61 MW, then 30
+    for answer, marginal in ((40.0, 10.0), (60.0, 10.0), (90.0, 30.0), (95.0, 30.0)):
+        curve.learn(answer, marginal, 0.0)
+    for output in (60.5, 75.0, 89.0):
+        price = curve.marginal(output, 20.0)
+        assert cost.best(price, output, curve.reach(output, price, 20.0), 0.0, 100.0) == 61.0
+    assert cost.best(curve.marginal(60.2, 20.0), 60.2, curve.slope(60.2, 20.0), 0.0, 100.0) < 60.5  # an offer as steep as the piece
+
+
+def test_a_curve_is_upright_at_a_jump_and_no_steeper_beyond() -> None:
+    curve = LearnedCurve(0.0, 100.0)
+    assert curve.learn(50.0, 10.0, 0.0)
+    assert curve.learn(50.0 + 2e-14, 30.0, 0.0)
+    assert not curve.learn(50.0, 30.0, 0.0)
+    assert curve.segments(20.0) == [(0.0, 50.0, 10.0, 10.0), (50.0, 100.0, 30.0, 30.0)]
+    near = LearnedCurve(0.0, 100.0)
+    near.learn(50.0, 10.0, 0.0)
+    near.learn(50.0 + 1e-9, 30.0, 0.0)
+    assert abs(near.marginal(0.0, 20.0)) < 1e4
 
 
 @pytest.mark.parametrize("scale", [1e-5, 1e-2, 1e3, 1e6])

@@ -7,6 +7,7 @@ from bisect import bisect_left, insort
 
 _FLAT = 1e-11  # of the price scale: marginal costs closer than this are one marginal cost
 _STRAIGHT = 1e-10  # of the price scale: a point this near to the line through its neighbours adds nothing
+_BEYOND = 100.0  # the curve rises beyond the outermost points by at most so many times what it rises between them
 
 
 class LearnedCurve:
@@ -33,8 +34,8 @@ class LearnedCurve:
         self._scale = 0.0
         self._noise = 0.0
 
-    def learn(self, answer: float, marginal: float, noise: float) -> None:
-        """Take in one answer; ``noise`` is the rounding error of ``marginal`` ($/MWh)."""
+    def learn(self, answer: float, marginal: float, noise: float) -> bool:
+        """Take in one answer; ``noise`` is the rounding error of ``marginal`` ($/MWh). False: it was known already."""
         self._cache = None
         if answer >= self.high:
             self.ceiling = min(self.ceiling, marginal)
@@ -43,11 +44,15 @@ class LearnedCurve:
         if self.low < answer < self.high:
             at_kink = [point for point in self.points if self.same_place(point[0], answer)]
             if any(abs(m - marginal) <= noise for _, m in at_kink):
-                return
+                return False
+            if at_kink:
+                answer = at_kink[0][0]  # a jump is upright: two points an ulp apart would be a slope of 1e16 to go on with
             insort(self.points, (answer, marginal))
             if len(at_kink) > 1:  # a kink is known by the ends of the marginal costs heard there
                 self.points.remove(sorted([*at_kink, (answer, marginal)], key=lambda point: point[1])[1])
             self._noise = max(self._noise, noise)
+            return True
+        return False
 
     def same_place(self, a: float, b: float) -> bool:
         """Whether two outputs are one up to rounding."""
@@ -103,13 +108,14 @@ class LearnedCurve:
             return [(low, high, level, level)]
         knots = _simplified(knots, _STRAIGHT * scale)
         first, last = knots[0], knots[-1]
+        most = _BEYOND * (last[1] - first[1])
         slope_left = _slope(knots[0], knots[1]) if len(knots) > 1 else 0.0
         slope_right = _slope(knots[-2], knots[-1]) if len(knots) > 1 else 0.0
         if first[0] > low:
-            at_low = first[1] - slope_left * (first[0] - low)
+            at_low = first[1] - min(slope_left * (first[0] - low), most)
             knots.insert(0, (low, min(max(at_low, self.floor), first[1])))
         if last[0] < high:
-            at_high = last[1] + slope_right * (high - last[0])
+            at_high = last[1] + min(slope_right * (high - last[0]), most)
             knots.append((high, max(min(at_high, self.ceiling), last[1])))
         knots = _simplified(knots, _STRAIGHT * scale)
         return [(a[0], b[0], a[1], b[1]) for a, b in itertools.pairwise(knots) if b[0] > a[0]]
@@ -140,6 +146,30 @@ class LearnedCurve:
         k = max(0, bisect_left(pieces, output, key=lambda piece: piece[0]) - 1)
         start, end, at_start, at_end = pieces[k]
         return (at_end - at_start) / (end - start)
+
+    def reach(self, output: float, price: float, scale: float) -> float:
+        """The weight, $/MWh per MW, of an offer at ``output`` and ``price`` whose answer says most about the piece that it lies on.
+
+        The piece's slope, as a rule: the answer stays near. Next to a flat piece or a jump the curve is taken for a staircase, and the
+        weight is what lets the answer reach either end of the piece: if it jumps once in between, the answer is where it jumps, whereas
+        an answer to the slope would only halve the shorter part.
+        """
+        pieces = self.segments(scale)
+        if not pieces:
+            return 0.0
+        k = max(0, bisect_left(pieces, output, key=lambda piece: piece[0]) - 1)
+        start, end, at_start, at_end = pieces[k]
+        weight = (at_end - at_start) / (end - start)
+        before, after = pieces[k - 1] if k else None, pieces[k + 1] if k + 1 < len(pieces) else None
+        flat = _FLAT * scale
+        stairs = (before and (before[3] - before[2] <= flat or before[3] < at_start)) or (
+            after and (after[3] - after[2] <= flat or at_end < after[2])
+        )
+        if stairs and output < end:
+            weight = min(weight, max(price - at_start, 0.0) / (end - output))
+        if stairs and output > start:
+            weight = min(weight, max(at_end - price, 0.0) / (output - start))
+        return weight
 
     def cost(self, start: float, end: float, scale: float) -> float:
         """Modelled cost from ``start`` to ``end``, $/h: the integral of the curve, which goes on straight beyond the limits."""

@@ -24,6 +24,9 @@ from hurwicz.prices.offer import Offer, Respondent, Transcript
 _STEEP = 1e5  # $/MWh over an agent's whole range: weight of the very first offers, when the size of the prices is not known
 _PROBE = 1e3  # times the price scale: the same once it is
 _SOFT = 1e-2  # times the price scale: least weight of later offers
+_SOFTER = 1e-5  # the same where the marginal cost rises, as far as is known, so that answers cannot run to the limits
+_PATIENCE = 4  # rounds without a smaller gap before one is held near the last answers; each of them teaches more than that one does
+_BOLDER = 1e-2  # times the weight for every answer in a row that taught nothing: the next one goes further
 _LEAST_DEMAND = 1e-3  # p.u.: where nothing is to be served, what the excess cost is measured against
 _PRICE = 1e-7  # relative error of the prices from which on further rounds are not worth their while
 _EPS = 2.0**-52
@@ -31,13 +34,17 @@ _EPS = 2.0**-52
 
 @dataclass
 class Knowledge:
-    """What the planner knows of the agents: their handles, their declared limits, and the curves learned from their answers."""
+    """What the planner knows of the agents: their handles, their declared limits, and the curves learned from their answers.
+
+    ``heard_before`` names the agents whose last answer was a point of their curve already.
+    """
 
     network: DcNetwork
     agents: Sequence[Respondent]
     curves: list[LearnedCurve]
     scale: float = 0.0
     transcript: Transcript = field(default_factory=Transcript)
+    heard_before: set[int] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         """Only agents with something to decide are asked."""
@@ -49,6 +56,7 @@ class Knowledge:
         heard: dict[str, tuple[Offer, FloatArray]] = {}
         answers = np.empty(len(offers))
         net = self.network
+        self.heard_before = set()
         for k, (unit, offer) in enumerate(offers.items()):
             agent = self.agents[unit]
             answer = agent.respond(offer, {})
@@ -57,7 +65,8 @@ class Knowledge:
             heard[agent.name] = (offer, answer)
             anchor, weight = float(offer.anchor), float(offer.weight)
             noise = 4 * _EPS * (weight * (abs(anchor) + abs(value)) + abs(float(offer.price)))
-            self.curves[unit].learn(value, float(offer.price) + weight * (anchor - value), noise)
+            if not self.curves[unit].learn(value, float(offer.price) + weight * (anchor - value), noise):
+                self.heard_before.add(unit)
         self.transcript.rounds.append(heard)
         return answers
 
@@ -111,8 +120,10 @@ def learn_and_plan(
     answers. Where all answers are the anchors, each agent's output is its best at its price, and the plan is the optimum. Each answer
     that differs is a new point of a curve. Where the gap does not fall, the program is held near the last answers by a proximal term.
 
-    A marginal cost that jumps, inside or from a limit on, shows by answers that stay where they were; the next weight there is
-    steeper, so that the answer leaves the place or shows how far the jump reaches.
+    An offer's weight lets the answer reach the ends of the piece of the curve that it lies on, so that a jump inside the piece is found
+    at once: staircases (piecewise-linear costs) end in few rounds too. A jump that is known shows by answers that stay where they were;
+    the next weight there is steeper, so that the answer leaves the place or shows how far the jump reaches. An answer that taught
+    nothing is followed by a bolder offer.
 
     Args:
         network: the grid and the agents' declared limits.
@@ -194,6 +205,7 @@ def iterate(
     stalled, last, last_miss = 0, np.inf, np.inf
     pull: tuple[FloatArray, FloatArray] | None = None
     stuck: dict[int, tuple[int, float]] = {}  # answers at a kink or a limit away from the anchor: how often, and where
+    repeated: dict[int, int] = {}  # the same point of a curve again, short of the anchor: how often
     while True:
         started = time.perf_counter()
         supply = supply_of(net.pmin, [curve.segments(known.scale) for curve in known.curves])
@@ -206,12 +218,15 @@ def iterate(
         price = solution.price[net.unit_bus]
         offers = {}
         for unit in free:
-            slope = known.curves[unit].slope(float(solution.output[unit]), known.scale)
-            weight = max(slope, _SOFT * known.scale / width[unit])
+            curve, output = known.curves[unit], float(solution.output[unit])
+            soft = known.scale / width[unit]
+            soft *= _SOFT if curve.slope(output, known.scale) <= _SOFT * soft else _SOFTER
+            weight = max(curve.reach(output, float(price[unit]), known.scale), soft)
             times, kink = stuck.get(unit, (0, 0.0))
             way = abs(solution.output[unit] - kink)
             if times and way > 1e-9 * width[unit]:
                 weight = max(weight, 0.25 * 8 ** (times - 1) * known.scale / way)
+            weight *= _BOLDER ** repeated.get(unit, 0)
             offers[unit] = Offer(np.array(price[unit]), np.array(solution.output[unit]), float(weight))
         answers = known.ask(offers)
         stuck = {
@@ -219,6 +234,11 @@ def iterate(
             for unit, answer in zip(free, answers.tolist(), strict=True)
             if known.curves[unit].kink(answer)
             or (answer in (net.pmin[unit], net.pmax[unit]) and abs(answer - solution.output[unit]) > 1e-9 * width[unit])
+        }
+        repeated = {
+            unit: repeated.get(unit, 0) + 1
+            for unit, answer in zip(free, answers.tolist(), strict=True)
+            if unit in known.heard_before and unit not in stuck and answer != solution.output[unit]
         }
         gap = excess(known, offers, answers) + solution.gap
         rounds = len(known.transcript.rounds)
@@ -235,14 +255,14 @@ def iterate(
             return Plan(best[2], best[0], rounds, history, best[0] <= tol, seconds)
         stalled = stalled + 1 if gap > 0.5 * last else 0
         last = gap
-        if stalled >= 2:
+        if stalled >= _PATIENCE:
             centre = solution.output.copy()
             centre[free] = answers
             weight_all = np.zeros(len(centre))
             for unit in free:
                 slope = known.curves[unit].slope(float(centre[unit]), known.scale)
                 weight_all[unit] = max(slope, 0.1 * known.scale / width[unit])
-            pull = (centre, weight_all)
+            pull, stalled = (centre, weight_all), 0
         else:
             pull = None
 
