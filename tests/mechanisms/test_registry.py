@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -160,6 +161,14 @@ def test_no_agents_names_given_twice_and_unknown_options_are_refused(name: str) 
 def test_agents_may_be_named(name: str) -> None:
     names = ["ann", "bob", "cem", "dee", "eva"][: registry()[name].least]
     assert list(make(name, names).agents) == names
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_page_on_which_to_use_lists_it(name: str) -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "which-mechanism.md").read_text(encoding="utf-8")
+    _, table = page.split("<!-- verdicts begin -->")
+    assert f"| `{name}` |" in table, "run python docs/tables.py"
+    assert registry()[name].family in ("single item", "several units", "combinatorial", "trade", "tasks", "general")
 
 
 @given(data=st.data())

@@ -29,7 +29,7 @@ def explain_schema() -> list[dict[str, Any]]:
 def _rows(kind: str, model: type[BaseModel], prefix: str) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for name, info in model.model_fields.items():
-        inner = table_of(info.annotation)
+        inner = None if "list[" in str(info.annotation) else table_of(info.annotation)
         if inner is not None:
             rows += _rows(kind, inner, prefix=f"{prefix}{name}.")
             continue
@@ -63,6 +63,8 @@ def _type_words(annotation: Any) -> str:
         return _type_words(arguments[0]) + "".join(f" {bound}" for bound in _bounds(bounds))
     if get_origin(annotation) is dict:
         return "table of its own keys"
+    if get_origin(annotation) is list and (table := table_of(annotation)) is not None:
+        return f"list of tables ({', '.join(table.model_fields)})"
     if get_origin(annotation) is list:
         return f"list of {_type_words(arguments[0])}"
     if get_origin(annotation) is tuple:

@@ -14,9 +14,9 @@ def information() -> dict[str, Any]:
 
     Example:
         >>> sorted(information())
-        ['extras', 'grids', 'hurwicz', 'libraries', 'machine', 'python']
+        ['auctions', 'extras', 'grids', 'hurwicz', 'libraries', 'machine', 'python']
     """
-    from hurwicz.formats import packaged_cases
+    from hurwicz.formats import packaged_auctions, packaged_cases
 
     requirements = [re.match(r"([A-Za-z0-9_.-]+).*?(?:extra == ['\"](\w+)['\"])?$", text) for text in requires("hurwicz") or []]
     by_extra: dict[str, dict[str, str]] = {}
@@ -31,6 +31,7 @@ def information() -> dict[str, Any]:
         "libraries": dict(sorted(libraries.items())),
         "extras": extras,
         "grids": list(packaged_cases()),
+        "auctions": list(packaged_auctions()),
     }
 
 

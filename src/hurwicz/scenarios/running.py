@@ -74,6 +74,10 @@ def run_scenario(scenario: Scenario, *, name: str = "scenario", out: Path | None
 
 
 def _runner(scenario: Scenario) -> Callable[[Any, str, Progress], Run]:
+    if scenario.kind == "auction":
+        from hurwicz.scenarios.auction import run_auction
+
+        return run_auction
     if scenario.kind == "audit":
         from hurwicz.scenarios.mechanisms.audit import run_audit
 

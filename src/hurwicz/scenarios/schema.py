@@ -235,6 +235,50 @@ class EquilibriumScenario(MechanismTable):
     seconds: Positive = Field(60.0, description="time that the search may take (exit code 3 where it was too short)")
 
 
+AuctionRule = Literal["vcg", "core", "pay_as_bid"]
+
+
+class BundleBid(_Table):
+    """A price for a bundle: all of it or nothing."""
+
+    bidder: str = Field(min_length=1, description="who bids")
+    goods: list[str] = Field(min_length=1, description="the bundle; a good named twice is two units")
+    price: float = Field(ge=0, allow_inf_nan=False, description="what is bid for it")
+
+
+class AuctionScenario(_Table):
+    """Clear a combinatorial auction: who wins which bundles, and what each pays."""
+
+    kind: Literal["auction"] = Field(description='"auction"')
+    file: str | None = Field(
+        None, description="a CATS file (.txt), relative to this scenario, or a packaged auction (hurwicz info lists them)"
+    )
+    bad_prices: Literal["error", "drop"] = Field("error", description="what to do with bids of the file whose price is no number")
+    bids: list[BundleBid] | None = Field(None, min_length=1, description="the bids themselves, instead of a file")
+    goods: list[str] | None = Field(None, description="what is for sale, a good named twice is two units; all goods bid on if left out")
+    language: Literal["xor", "or"] = Field("xor", description="a bidder may win one of its bids, or any that do not overlap")
+    payments: list[AuctionRule] = Field(default=["vcg"], min_length=1, description="rules by which the winners pay, each computed")
+    solver: Literal["branch_and_cut", "highs", "cp_sat"] = Field("branch_and_cut", description="who determines the winners")
+    seconds: Positive = Field(300.0, description="time for each rule; the best assignment and its bound are kept (exit code 3)")
+
+    @field_validator("file")
+    @classmethod
+    def _resolved(cls, file: str | None, info: ValidationInfo) -> str | None:
+        return _beside(file, info) if file is not None and file.endswith(".txt") else file
+
+    @model_validator(mode="after")
+    def _complete(self) -> AuctionScenario:
+        if (self.file is None) == (self.bids is None):
+            raise ValueError("either a file or bids, not both and not neither")
+        unused = sorted({"goods", "language"} & self.model_fields_set) if self.bids is None else []
+        unused += ["bad_prices"] if self.bids is not None and "bad_prices" in self.model_fields_set else []
+        if unused:
+            raise ValueError(f"no {' or '.join(unused)} beside {'bids' if self.bids is not None else 'a file, which says it'}")
+        if len(set(self.payments)) != len(self.payments):
+            raise ValueError(f"each rule of payments at most once; got {self.payments}")
+        return self
+
+
 def _beside(path: str, info: ValidationInfo) -> str:
     folder = (info.context or {}).get("folder")
     return path if folder is None or Path(path).is_absolute() else str(Path(folder, path))
@@ -246,8 +290,11 @@ def table_of(annotation: object) -> type[BaseModel] | None:
     return next((part for part in candidates if isinstance(part, type) and issubclass(part, BaseModel)), None)
 
 
-Scenario = AuditScenario | DispatchScenario | EquilibriumScenario | TargetScenario
-KINDS: dict[str, type[AuditScenario] | type[DispatchScenario] | type[EquilibriumScenario] | type[TargetScenario]] = {
+Scenario = AuctionScenario | AuditScenario | DispatchScenario | EquilibriumScenario | TargetScenario
+KINDS: dict[
+    str, type[AuctionScenario] | type[AuditScenario] | type[DispatchScenario] | type[EquilibriumScenario] | type[TargetScenario]
+] = {
+    "auction": AuctionScenario,
     "audit": AuditScenario,
     "dispatch": DispatchScenario,
     "equilibrium": EquilibriumScenario,

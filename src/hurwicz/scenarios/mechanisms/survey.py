@@ -14,7 +14,7 @@ from hurwicz.settings import PROPERTIES
 if TYPE_CHECKING:
     from rich.table import Table
 
-_FEWEST = 2
+_AGENTS = 3
 _COLOURS = {"proved": "green", "refuted": "red", "not_refuted": "yellow", "not_applicable": "dim"}
 MAIN = ("DSIC", "BIC", "ex_post_IR", "interim_IR", "weak_budget_balance", "strong_budget_balance", "efficiency")
 """What a person asks first of a mechanism."""
@@ -23,7 +23,7 @@ MAIN = ("DSIC", "BIC", "ex_post_IR", "interim_IR", "weak_budget_balance", "stron
 def survey(
     properties: Sequence[str] | None = None, *, effort: str = "quick", seed: int = 0, progress: Progress | None = None
 ) -> list[dict[str, Any]]:
-    """Audit every mechanism of the library for two agents, or as few as it takes, with its own prior and options.
+    """Audit every mechanism of the library for three agents, or as few as it takes, with its own prior and options.
 
     Args:
         properties: what to audit; every property if omitted.
@@ -52,7 +52,7 @@ def survey(
     for k, (name, entry) in enumerate(known.items()):
         if progress is not None:
             progress(name, k / len(known))
-        mechanism: Any = make(name, max(_FEWEST, entry.least))
+        mechanism: Any = _made(name, entry.least)
         findings = audit(mechanism, wanted, effort=effort, seed=seed)
         rows.append(
             {
@@ -64,6 +64,14 @@ def survey(
             }
         )
     return rows
+
+
+def _made(name: str, least: int) -> Any:
+    """For three, so that there is competition for two of anything; some are for two only."""
+    try:
+        return make(name, max(_AGENTS, least))
+    except InputError:
+        return make(name, least)
 
 
 def survey_table(rows: Sequence[Mapping[str, Any]]) -> Table:
