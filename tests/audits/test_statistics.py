@@ -106,7 +106,6 @@ def test_dask_goes_through_its_client():
 
             return Done()
 
-    pytest.importorskip("dask")
     assert list(Dask(Client()).map(square, range(4))) == [0, 1, 4, 9]
 
 

@@ -1,6 +1,7 @@
 """The auditor: prove, refute with a witness that replays, or say how hard it looked."""
 
 from hurwicz.audits.auditing import audit
+from hurwicz.audits.brackets import Bracket, regret_bracket
 from hurwicz.audits.effort import EFFORTS, Effort
 from hurwicz.audits.executors import Checkpoint, Dask, Executor, Processes, Serial, Threads
 from hurwicz.audits.finding import Finding, Verdict, Witness
@@ -12,6 +13,7 @@ from hurwicz.audits.statistics import Estimate, estimate
 
 __all__ = [
     "EFFORTS",
+    "Bracket",
     "Checkpoint",
     "Dask",
     "Effort",
@@ -33,6 +35,7 @@ __all__ = [
     "findings_to_json",
     "payment_table",
     "payment_table_markdown",
+    "regret_bracket",
     "render_findings",
     "replay",
     "stories",

@@ -118,11 +118,13 @@ class Dask(Executor):
     """
 
     def __init__(self, client: Any) -> None:
-        try:
-            distributed = importlib.import_module("dask.distributed")
-        except ImportError as error:
-            raise MissingExtraError("audits on a cluster need Dask; pip install 'hurwicz[cluster]'") from error
-        self.client = distributed.Client(client) if isinstance(client, str) else client
+        self.client = client
+        if isinstance(client, str):
+            try:
+                distributed = importlib.import_module("dask.distributed")
+            except ImportError as error:
+                raise MissingExtraError("audits on a cluster need Dask; pip install 'hurwicz[cluster]'") from error
+            self.client = distributed.Client(client)
 
     def map(self, work: Work, numbers: Sequence[int]) -> Iterator[Any]:
         """``work(number)`` for each, in order."""

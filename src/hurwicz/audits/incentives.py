@@ -61,7 +61,34 @@ def _judged(e: Evaluator, name: str, at: Profiles | None, prior: Any, progress: 
         return _tabulated(e, name, at, progress)
     if e.finite and e.exhaustible(e.profile_count * sum(float(s.size or 0) for s in e.spaces.values())):
         return _exhaustive(e, name, at, progress)
-    return _ladder(e, name, at, prior, progress)
+    found = _ladder(e, name, at, prior, progress)
+    return found if found.verdict is Verdict.REFUTED or e.interdependent else _certified(e, name, found, prior)
+
+
+def _certified(e: Evaluator, name: str, found: Finding, prior: Any) -> Finding:
+    """What a search that found nothing is strengthened by: a declared form, or Myerson's lemma along lines."""
+    from hurwicz.audits.declared_form import by_form
+    from hurwicz.audits.myerson import applies, lines_of
+
+    proof, why = by_form(e, name, prior)
+    if proof is not None:
+        return replace(proof, effort={**found.effort, **proof.effort, "searched_first": found.method})
+    reason = f"{found.reason}; {why}" if why else found.reason
+    if e.late or not applies(e):
+        return replace(found, reason=reason)
+    lines = lines_of(e, max(16, min(256, e.effort.profiles // 4)), prior)
+    if lines is None:
+        return replace(found, reason=reason)
+    if lines.gain_found > e.tolerance:
+        truth, lie = truth_and_lie(e, lines.agent, lines.profile, lines.misreport)
+        others = {n: v for n, v in lines.profile.items() if n != lines.agent}
+        witness = Witness(lines.agent, lines.profile[lines.agent], lines.misreport, others, lie - truth, _details(name, truth, lie))
+        return Finding(name, Verdict.REFUTED, lie - truth, witness, "search along lines of own reports", found.effort, _sentence(witness))
+    effort = {**found.effort, "lines": lines.lines, "points_of_a_line": lines.points, "identity_gap": lines.identity_gap}
+    if lines.monotone:
+        effort |= {"bracket": [max(found.value or 0.0, lines.gain_found), lines.gain_possible], "left_out": lines.left_out}
+    how = f"{found.method}; Myerson's lemma along lines"
+    return replace(found, method=how, effort=effort, reason=f"{reason}; {lines.said()}")
 
 
 def truth_and_lie(e: Evaluator, agent: str, profile: Mapping[str, Any], misreport: Any) -> tuple[float, float]:

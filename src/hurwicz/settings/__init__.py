@@ -1,6 +1,7 @@
 """A mechanism in its setting: who plays, what they may be, what is decided and paid."""
 
 from hurwicz.settings.direct import BatchedDirectMechanism, DirectMechanism, Outcome, Outcomes
+from hurwicz.settings.forms import AffineMaximiser
 from hurwicz.settings.participants import Beliefs, JointPrior, Participants, beliefs, participants
 from hurwicz.settings.properties import BEYOND_ONE_LIAR, CORE_PROPERTIES, PROPERTIES, Claim, Property
 from hurwicz.settings.risk import CARA, CRRA, ExpectedUtility, RiskAttitude, RiskNeutral
@@ -11,6 +12,7 @@ __all__ = [
     "CORE_PROPERTIES",
     "CRRA",
     "PROPERTIES",
+    "AffineMaximiser",
     "BatchedDirectMechanism",
     "Beliefs",
     "Claim",
