@@ -14,7 +14,6 @@ from hurwicz.mechanisms import registry
 from hurwicz.scenarios.mechanisms.audit_page import add_effort, audit_page, said, words
 from hurwicz.scenarios.mechanisms.making import Recipe, declared, make_mechanism
 from hurwicz.scenarios.mechanisms.own_file import in_own_words
-from hurwicz.scenarios.mechanisms.telling import tell
 from hurwicz.scenarios.mechanisms.witness import witness_files
 from hurwicz.scenarios.running import Progress, Run
 from hurwicz.scenarios.schema import AuditScenario
@@ -31,7 +30,7 @@ def run_audit(scenario: AuditScenario, _name: str, progress: Progress) -> Run:
     mechanism = make_mechanism(recipe)
     with in_own_words(recipe.mechanism):
         findings = audit(mechanism, scenario.properties, effort=scenario.effort, seed=scenario.seed, progress=progress)
-        stories = {finding.property: tell(mechanism, finding) for finding in findings if finding.witness is not None}
+    stories = {f.property: str(f.witness.details.get("story", f.reason)) for f in findings if f.witness is not None}
     claims = declared(mechanism)
     result: dict[str, Any] = {
         "mechanism": recipe.to_dict() | _about(recipe, mechanism),

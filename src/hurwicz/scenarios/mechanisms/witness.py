@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from hurwicz._foundation import FormatError, InputError
-from hurwicz.audits import Finding, replay
+from hurwicz.audits import Effort, Finding, replay
+from hurwicz.audits.evaluation import Evaluator
+from hurwicz.audits.story import story
 from hurwicz.scenarios.mechanisms.making import Recipe, make_mechanism
 from hurwicz.scenarios.mechanisms.own_file import in_own_words
-from hurwicz.scenarios.mechanisms.telling import tell
 
 FORMAT = "hurwicz witness 1"
 _SAME = 1e-6
@@ -88,12 +89,12 @@ def replay_file(path: str | Path) -> Replayed:
     with in_own_words(recipe.mechanism):
         try:
             gain = replay(mechanism, finding)
-            story = tell(mechanism, finding)
+            told = story(Evaluator(mechanism, Effort(), seed=0), finding)
         except (KeyError, TypeError, AssertionError) as error:
             if recipe.own_file:
                 raise
             raise InputError(f"{path}: its witness does not fit the mechanism {recipe.name} ({type(error).__name__}: {error})") from error
-    return Replayed(recipe, finding, gain, story)
+    return Replayed(recipe, finding, gain, told)
 
 
 def _read(path: Path) -> tuple[Recipe, Finding]:
