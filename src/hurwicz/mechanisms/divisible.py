@@ -15,7 +15,7 @@ from hurwicz.mechanisms.registry import Entry
 from hurwicz.mechanisms.single_parameter import Bids, Payments, Rule, Shares, SingleParameterMechanism
 from hurwicz.settings import Beliefs, Claim, Participants, Property, beliefs, participants
 
-_HALVINGS = 200
+_HALVINGS = 64
 
 
 @dataclass(frozen=True)

@@ -210,7 +210,7 @@ def mcafee(agents: Participants = 4, *, prior: Beliefs = None, buyers: int | Non
         R. P. McAfee, "A dominant strategy double auction", Journal of Economic Theory 56 (1992), Theorem 1.
     """
     market = _market("mcafee", agents, prior, buyers)
-    spans = [ends(space) for space in market.prior.spaces.values()]
+    spans = [ends(space) for space in {id(space): space for space in market.prior.spaces.values()}.values()]
     lowest, highest = min(low for low, _ in spans), max(high for _, high in spans)
 
     def rule(bids: Bids) -> tuple[Shares, Payments]:

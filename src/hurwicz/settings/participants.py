@@ -33,8 +33,8 @@ def participants(who: Participants, role: str = "bidder", *, least: int = 1) -> 
     names = tuple(f"{role} {k + 1}" for k in range(who)) if isinstance(who, int) else tuple(who)
     if len(names) < least:
         raise InputError(f"expected at least {least} {role}{'s' if least > 1 else ''}, got {len(names)}")
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
+    if len(set(names)) < len(names):
+        twice = sorted({name for name in names if names.count(name) > 1})
         raise InputError(f"expected different names, got {twice} more than once; rename one of each")
     return names
 
