@@ -88,3 +88,24 @@ def test_constraints_without_a_common_point_are_named():
     graph.equality("demand", lambda a: a - 5.0, ["a"])
     with pytest.raises(NotConvergedError, match=r"violation of 3|no common point|rounds ended"):
         coordinate(graph, [DeclaredAgent("a", Quadratic(), 1.0, Box(0.0, 2.0))], max_rounds=500)
+
+
+@pytest.mark.parametrize("convex", [None, True])
+@pytest.mark.parametrize(
+    ("kind", "outside"),
+    [("inequality", lambda a, b: 1.0 - a**2 - b**2), ("equality", lambda a, b: a**2 + b**2 - 1.0)],
+    ids=["disc", "circle"],
+)
+def test_no_optimum_is_claimed_on_a_set_that_is_not_convex(kind, outside, convex):
+    """S is convex, its set is not: (1, 0) is the nearest point to (.5, 0), and nothing proves that it is."""
+    graph = PriceGraph()
+    graph.agent("a")
+    graph.agent("b")
+    graph.loss("miss", lambda a, b: (a - 0.5) ** 2 + b**2, ["a", "b"])
+    getattr(graph, kind)("outside", outside, ["a", "b"])
+    agents = [DeclaredAgent(name, Quadratic(), 0.01) for name in "ab"]
+    solution = coordinate(graph, agents, start={"a": 1.0, "b": 0.3}, convex=convex)
+    assert solution.status is Status.LOCAL_OPTIMUM
+    assert solution.stats["certificate"] is None
+    assert float(solution.value.actions["a"]) == pytest.approx(1.0, abs=1e-6)
+    assert solution.value.violation <= 1e-6

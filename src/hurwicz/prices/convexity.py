@@ -49,18 +49,34 @@ def certify_convex(loss: SystemLoss, terms: Terms) -> str | None:
         >>> certify_convex(loss, loss.terms())
         'S is quadratic and its Hessian has no negative eigenvalue'
     """
-    parts = {name: _part(loss, name, terms) for name in [loss.loss_name, *loss.constraints]}
-    for name, kind in loss.constraints.items():
-        program = parts[name]
-        _, affine = affine_values(program, program.inputs[0])
-        if program.outputs[0] not in affine and (kind == "equality" or not _convex_by_rules(program, terms)):
-            return None
+    if not certify_convex_set(loss, terms):
+        return None
+    system = _part(loss, loss.loss_name, terms)
     within = ", on a convex set" if loss.constraints else ""
-    if _degree(parts[loss.loss_name]) <= 2 and _hessian_is_psd(loss, terms):
+    if _degree(system) <= 2 and _hessian_is_psd(loss, terms):
         return f"S is quadratic and its Hessian has no negative eigenvalue{within}"
-    if _convex_by_rules(parts[loss.loss_name], terms):
+    if _convex_by_rules(system, terms):
         return f"S is convex by the rules of disciplined convex programming{within}"
     return None
+
+
+def certify_convex_set(loss: SystemLoss, terms: Terms) -> bool:
+    """Whether the hard constraints are proved to hold on a convex set: equalities affine, inequalities affine or convex by the rules.
+
+    Example:
+        >>> from hurwicz.prices.graph import PriceGraph
+        >>> graph = PriceGraph()
+        >>> _ = graph.agent("a"), graph.loss("l", lambda a: a**2, ["a"]), graph.inequality("outside", lambda a: 1.0 - a**2, ["a"])
+        >>> loss = graph.compile()
+        >>> certify_convex_set(loss, loss.terms())
+        False
+    """
+    for name, kind in loss.constraints.items():
+        program = _part(loss, name, terms)
+        _, affine = affine_values(program, program.inputs[0])
+        if program.outputs[0] not in affine and (kind == "equality" or not _convex_by_rules(program, terms)):
+            return False
+    return True
 
 
 def _part(loss: SystemLoss, node: str, terms: Terms) -> FlatProgram:

@@ -21,7 +21,7 @@ from hurwicz._foundation import (
     SolverError,
     Status,
 )
-from hurwicz.prices.convexity import certify_convex
+from hurwicz.prices.convexity import certify_convex, certify_convex_set
 from hurwicz.prices.curvature import SecondOrder, second_order_test
 from hurwicz.prices.dynamics import Accelerated, Dynamics, GradientResponse, PriceNewton, Proximal
 from hurwicz.prices.dynamics.protocol import relative, steepest_curvature
@@ -169,7 +169,8 @@ def coordinate(
         data: values that replace those of sources, for this run.
         tol: relative change of actions at which offers and answers agree.
         max_rounds: broadcasts allowed in all.
-        convex: True claims that S is convex; None lets the library look for a certificate.
+        convex: True claims that S is convex (not that hard constraints are, which are looked at all the same); None lets the library
+            look for a certificate.
         costs_convex: the model's assumption that every C_i is convex; False withholds the word "optimum".
         escape_saddles: leave a saddle along its direction of negative curvature and go on.
         starts: for losses that are not convex, number of starting points; the best end is kept.
@@ -202,7 +203,10 @@ def coordinate(
     terms = loss.terms(data)
     exchange = Exchange(loss, agents, terms, max_rounds=max_rounds, on_failure=on_failure, executor=executor)
     origin = np.zeros(loss.size) if start is None else loss.flatten(as_actions(start, loss.agents, "start"))
-    certificate = "S convex: so the caller says" if convex else (certify_convex(loss, terms) if convex is None else None)
+    if convex:
+        certificate = "S convex: so the caller says" if certify_convex_set(loss, terms) else None
+    else:
+        certificate = certify_convex(loss, terms) if convex is None else None
     chosen: Dynamics = default_dynamics(loss, certificate is not None) if dynamics is None else dynamics
     run = _Run(exchange, chosen, tol, progress, escape_saddles, certificate if costs_convex else None)
     reached = run.multi_start(origin, starts, seed)
