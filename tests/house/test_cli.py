@@ -22,7 +22,7 @@ def hurwicz(*arguments: str | Path, cwd: Path | None = None) -> subprocess.Compl
     return subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd, env={**os.environ, "COLUMNS": "140"})
 
 
-@pytest.mark.parametrize("arguments", [[], ["run"], ["reproduce"], ["reproduce", "mbi"], ["info"]])
+@pytest.mark.parametrize("arguments", [[], ["run"], ["audit"], ["replay"], ["equilibrium"], ["reproduce"], ["reproduce", "mbi"], ["info"]])
 def test_help_says_what_and_gives_an_example(arguments: list[str]) -> None:
     done = hurwicz(*arguments, "--help")
     assert done.returncode == 0
@@ -126,6 +126,16 @@ def test_the_other_examples_run(example: str, tmp_path: Path) -> None:
     done = hurwicz("run", ROOT / "examples" / f"{example}.toml", "--out", tmp_path)
     assert done.returncode == 0, done.stderr
     assert json.loads((tmp_path / "result.json").read_text())["status"] == "optimum"
+
+
+def test_the_example_of_an_audit_runs(tmp_path: Path) -> None:
+    done = hurwicz("run", ROOT / "examples" / "first_price.toml", "--out", tmp_path)
+    assert done.returncode == 0, done.stderr
+    result = json.loads((tmp_path / "result.json").read_text())
+    assert {finding["property"]: finding["verdict"] for finding in result["audit"]}["DSIC"] == "refuted"
+    # reserve 10, values of U[0, 100]: the lowest serious bidder bids the reserve
+    (group,) = result["equilibrium"]["strategies"]
+    assert min(bid for value, bid in zip(group["values"], group["bids"], strict=True) if value > 10.0) == pytest.approx(10.0, abs=0.5)
 
 
 def test_info_and_schema_as_json() -> None:

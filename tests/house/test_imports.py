@@ -23,6 +23,12 @@ def test_light_modules_import_nothing_heavy(module: str) -> None:
     assert loaded == ""
 
 
+def test_an_audit_of_a_named_mechanism_loads_no_solver_and_no_compiler() -> None:
+    code = "from hurwicz.audits import audit; from hurwicz.mechanisms import make"
+    loaded = _python(f"import sys; {code}; print(bool(audit(make('second_price', 2), effort='quick')), *[m for m in {HEAVY} if m in sys.modules])")
+    assert loaded == "True"
+
+
 @pytest.mark.parametrize("module", ["hurwicz.prices", "hurwicz.audits", "hurwicz.prices.populations", "hurwicz.prices.dispatch"])
 def test_importing_the_library_leaves_float32_the_default(module: str) -> None:
     assert _python(f"import {module}, jax.numpy as jnp; print(jnp.asarray(1.0).dtype)") == "float32"
