@@ -3,12 +3,17 @@
 from hurwicz.equilibria.certificate import Certificate, certify
 from hurwicz.equilibria.collocation import Collocation
 from hurwicz.equilibria.equilibrium import Equilibrium, bayes_nash
+from hurwicz.equilibria.finite_equilibria import nash_equilibria, welfare_ratios
+from hurwicz.equilibria.first_price_odes import first_price_odes
 from hurwicz.equilibria.games import FiniteGame, TabularGame, exploitability, gains
-from hurwicz.equilibria.learning import FictitiousPlay, Hedge, RegretMatching, cce_gap
+from hurwicz.equilibria.learning import FictitiousPlay, Hedge, RegretMatching
 from hurwicz.equilibria.monotone import BestResponse, EnvelopeIteration, monotone_game
 from hurwicz.equilibria.protocol import Dynamics, drive
+from hurwicz.equilibria.revelation import reveal
 from hurwicz.equilibria.sealed_bids import sealed_bid_game
+from hurwicz.equilibria.sequential import SequentialEquilibrium, sequential_first_price
 from hurwicz.equilibria.strategies import MixedStrategy, MonotoneStrategy
+from hurwicz.equilibria.tabulation import tabulate
 
 __all__ = [
     "BestResponse",
@@ -23,13 +28,19 @@ __all__ = [
     "MixedStrategy",
     "MonotoneStrategy",
     "RegretMatching",
+    "SequentialEquilibrium",
     "TabularGame",
     "bayes_nash",
-    "cce_gap",
     "certify",
     "drive",
     "exploitability",
+    "first_price_odes",
     "gains",
     "monotone_game",
+    "nash_equilibria",
+    "reveal",
     "sealed_bid_game",
+    "sequential_first_price",
+    "tabulate",
+    "welfare_ratios",
 ]

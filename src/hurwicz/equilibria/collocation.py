@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from hurwicz._foundation import FloatArray, InputError
-from hurwicz.equilibria.learning import Hedge
+from hurwicz.equilibria.learning import RegretMatching
 from hurwicz.equilibria.monotone import BestResponse, MonotoneGame
 from hurwicz.equilibria.sealed_bids import sealed_bid_game
 
@@ -25,9 +25,10 @@ class Fit:
         degree: present degree.
         damping: lambda.
         loss: sum of squared first-order conditions.
-        best: bids that left least to gain.
+        best: bids that left least to gain, or as good as least and closer to the conditions.
         gain: what they left.
         stalled: rounds in a row without progress.
+        loss_of_best: sum of squared conditions of the best profile.
     """
 
     coefficients: Any
@@ -37,6 +38,7 @@ class Fit:
     best: tuple[Any, ...] = field(repr=False)
     gain: float
     stalled: int = 0
+    loss_of_best: float = float("inf")
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ class Collocation:
             )
 
     def init(self, game: MonotoneGame) -> Fit:
-        """The better of a few rounds of smoothed best responses and of Hedge on a coarse grid, fitted by cubics."""
+        """The better of a few rounds of smoothed best responses and of regret matching on a coarse grid, fitted by cubics."""
         first = BestResponse(damping=0.3, degree=3)
         state = first.init(game)
         for _ in range(self.rounds):
@@ -84,9 +86,9 @@ class Collocation:
 
     @staticmethod
     def _learned(game: MonotoneGame) -> tuple[FloatArray, ...]:
-        """Mean bids of 300 rounds of Hedge on 40 values and 81 bids an agent, at the game's knots."""
+        """Mean bids of 300 rounds of regret matching on 40 values and 81 bids an agent, at the game's knots."""
         coarse = sealed_bid_game(game.mechanism, types=40, bids=81, bid_range=(game.low, game.high), route=game.route)
-        learner = Hedge(recency=1.0)
+        learner = RegretMatching()
         play = learner.init(coarse)
         for _ in range(300):
             play = learner.step(coarse, play)
@@ -122,8 +124,9 @@ class Collocation:
         bids = tuple(self._bids(game, coefficients, state.degree))
         gain = gains(game, bids)
         out = replace(state, coefficients=coefficients, loss=loss, damping=min(damping, 1e6), stalled=stalled)
-        if gain < state.gain:
-            out = replace(out, best=bids, gain=gain)
+        # Gains are of the second order in the bids: of profiles that leave about the same, the one closer to the conditions is better.
+        if gain < 0.5 * state.gain or (gain < 2.0 * state.gain and loss < state.loss_of_best):
+            out = replace(out, best=bids, gain=gain, loss_of_best=loss)
         if stalled < 3 or state.degree >= self.degree:
             return out
         degree = min(state.degree + 3, self.degree)
@@ -175,13 +178,20 @@ class Collocation:
             points = np.concatenate([*rivals, *ends, own[[0, -1]]])
             found = game.interim(g, np.concatenate([low, high, points]), laws)
             share, payment = (x[len(at) : 2 * len(at)] - x[: len(at)] for x in (found.share, found.payment))
-            # No difference across a rival's first or last bid, where the slope breaks.
-            first, last = min(float(r[0]) for r in ends), max(float(r[1]) for r in ends)
-            clear = np.clip((last - high) / h, 0.0, 1.0) * np.clip((low - first) / h, 0.0, 1.0)
+            # No difference across a rival's keenest bid, where the slope breaks.
+            if game.side(g) > 0:
+                clear = np.clip((max(float(r[1]) for r in ends) - high) / h, 0.0, 1.0)
+            else:
+                clear = np.clip((low - min(float(r[0]) for r in ends)) / h, 0.0, 1.0)
             out.append(clear * (values * share - payment) / np.maximum(high - low, 1e-12))
             # Beyond a rival's last bid the slope is the same everywhere and leads nowhere; the distance to the best bid does.
-            table = game.side(g) * game.values[g][keenest] * found.share[2 * len(at) :] - found.payment[2 * len(at) :]
-            out.append(np.asarray([_PULL * (own[keenest] - points[int(table.argmax())]) / (game.high - game.low)]))
+            count = 2 * len(at)
+            table = np.outer(np.append(values, game.side(g) * game.values[g][keenest]), found.share[count:]) - found.payment[count:]
+            out.append(np.asarray([_PULL * (own[keenest] - points[int(table[-1].argmax())]) / (game.high - game.low)]))
+            # Of the second order near an equilibrium, and what calls back a type that has no chance where it could have one.
+            at_own = 0.5 * (values * (found.share[: len(at)] + found.share[len(at) : count]))
+            at_own -= 0.5 * (found.payment[: len(at)] + found.payment[len(at) : count])
+            out.append(_PULL * np.maximum(table[:-1].max(axis=1) - at_own, 0.0) / (game.high - game.low))
         return np.concatenate(out)
 
     def _loss(self, game: MonotoneGame, coefficients: Float64[FloatArray, " coefficients"], degree: int) -> float:

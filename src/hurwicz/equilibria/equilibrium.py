@@ -15,7 +15,7 @@ from hurwicz.equilibria.certificate import Certificate, certify
 from hurwicz.equilibria.collocation import Collocation
 from hurwicz.equilibria.collocation import gains as monotone_gains
 from hurwicz.equilibria.interim import Route, choose_route
-from hurwicz.equilibria.learning import Hedge
+from hurwicz.equilibria.learning import RegretMatching
 from hurwicz.equilibria.monotone import BestResponse, EnvelopeIteration, MonotoneGame, monotone_game
 from hurwicz.equilibria.protocol import Dynamics, Progress, drive
 from hurwicz.equilibria.sealed_bids import sealed_bid_game
@@ -167,8 +167,9 @@ def bayes_nash(
     """A Bayes–Nash equilibrium of a sealed-bid mechanism, with a certified epsilon.
 
     Monotone strategies (types on intervals): the truth if it is one, else :class:`EnvelopeIteration` for identical buyers,
-    :class:`BestResponse` and then :class:`Collocation` for the rest; over a continuum of bids. Mixed strategies (finite types, or intervals
-    cut into cells): :class:`Hedge` on a grid of bids. Whatever found it, the certificate is computed afterwards from the strategies alone.
+    :class:`BestResponse` and then :class:`Collocation` for the rest; over a continuum of bids. Mixed strategies (finite types, or
+    intervals cut into cells): :class:`RegretMatching` on a grid of bids. Whatever found it, the certificate is computed afterwards from
+    the strategies alone.
 
     Args:
         mechanism: single-parameter, types independent.
@@ -242,9 +243,7 @@ def _mixed(
     game = sealed_bid_game(mechanism, types=types, bids=bids, bid_range=bid_range, route=route, seed=seed)
     span = max(float(b[-1]) for b in game.bids) - min(float(b[0]) for b in game.bids)
     limit = tolerance * (span if span > 0.0 else 1.0)
-    run = drive(
-        game, Hedge(recency=1.0) if dynamics is None else dynamics, steps=steps or 4000, tolerance=limit, every=25, progress=progress
-    )
+    run = drive(game, RegretMatching() if dynamics is None else dynamics, steps=steps or 4000, tolerance=limit, every=25, progress=progress)
     made = game.strategies(run.value)
     discrete = {
         name: FinitePrior(s.types, s.weights)

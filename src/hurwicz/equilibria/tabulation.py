@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float64, Shaped
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from hurwicz._foundation import FloatArray, InputError
 from hurwicz.equilibria.games import TabularGame
@@ -18,7 +18,7 @@ _MOST = 5_000_000
 
 
 def tabulate(
-    mechanism: DirectMechanism, *, actions: Mapping[str, Sequence[Any]] | None = None, prior: JointPrior | None = None
+    mechanism: DirectMechanism, *, actions: Mapping[str, ArrayLike] | None = None, prior: JointPrior | None = None
 ) -> tuple[TabularGame, dict[str, Shaped[NDArray[Any], "_types *type"]], dict[str, Shaped[NDArray[Any], "_actions *type"]]]:
     """The game in which every type chooses a report: payoffs u_i(t_i; a) = v_i(outcome(a); t_i) - payment_i(a).
 
