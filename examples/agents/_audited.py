@@ -10,12 +10,14 @@ from typing import Any
 import numpy as np
 
 import hurwicz
-from hurwicz.audits import EFFORTS, Finding, audit, replay
+from hurwicz.audits import Effort, Finding, audit, replay
+
+EFFORT = Effort(profiles=60, deviations=13, refinements=2, steps=20, seconds=5.0, max_nodes=512, samples=1024)
 
 
 def audited(mechanism: Any, properties: list[str], seed: int) -> dict[str, Finding]:
     """Property → what the auditor says; every witness is replayed once more from its plain form."""
-    findings = {f.property: f for f in audit(mechanism, properties, effort=EFFORTS["quick"], seed=seed)}
+    findings = {f.property: f for f in audit(mechanism, properties, effort=EFFORT, seed=seed)}
     for finding in findings.values():
         if finding.witness is not None:
             assert replay(mechanism, finding) > 0.0

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 from jaxtyping import Float64
-from numpy.typing import ArrayLike
 
 from hurwicz._foundation import InputError, float64_array
 from hurwicz.settings import Beliefs
@@ -16,6 +15,8 @@ from hurwicz.typespaces import Box, CorrelatedPrior, Finite, Interval, ProductPr
 TIES = ("lottery", "order")
 # Sums of the same numbers in another order differ by less than this, relative to what is summed: such sums tie.
 ROUNDING = 1e-12
+# One number for each of several agents or elements, in their order; a single one where a mechanism says so.
+Numbers: TypeAlias = float | Sequence[float] | Float64[np.ndarray, " _each"]
 _Made = TypeVar("_Made")
 
 
@@ -45,14 +46,14 @@ def count(mechanism: str, name: str, value: int, *, least: int = 1) -> int:
 
 
 def one_each(
-    mechanism: str, name: str, values: ArrayLike, names: Sequence[str], *, above: float | None = None
+    mechanism: str, name: str, values: Numbers, names: Sequence[str], *, above: float | None = None
 ) -> Float64[np.ndarray, " agents"]:
     """One finite number for each agent, at least 0 (or above ``above`` where given).
 
     Raises:
         InputError: another number of them, or one out of range.
     """
-    given = float64_array(values, f"{mechanism}: {name}", shape=(len(names),))
+    given = float64_array(list(values) if isinstance(values, tuple) else values, f"{mechanism}: {name}", shape=(len(names),))
     low = given < 0.0 if above is None else given <= above
     if bool(np.any(low)):
         bound = ">= 0" if above is None else f"> {above:g}"

@@ -7,10 +7,9 @@ from typing import TypeAlias
 
 import numpy as np
 from jaxtyping import Bool, Float64
-from numpy.typing import ArrayLike
 
 from hurwicz._foundation import InputError
-from hurwicz.mechanisms._arguments import number, one_each, resizer
+from hurwicz.mechanisms._arguments import Numbers, number, one_each, resizer
 from hurwicz.mechanisms.registry import Entry
 from hurwicz.mechanisms.single_parameter import Bids, Payments, Shares, SingleParameterMechanism
 from hurwicz.settings import Beliefs, Claim, Participants, Property, beliefs, participants
@@ -25,7 +24,7 @@ def budget_feasible(
     *,
     prior: Beliefs = None,
     budget: float = 1.0,
-    worth: ArrayLike | None = None,
+    worth: Numbers | None = None,
     covers: Sequence[Sequence[str]] | None = None,
 ) -> SingleParameterMechanism:
     """Budget-feasible procurement by proportional shares: the most value for a fixed budget, with truthful payments that never exceed it.
@@ -110,7 +109,7 @@ def proportional_winners(
 
 
 def shared_budget(
-    agents: Participants = 3, *, prior: Beliefs = None, needs: ArrayLike | None = None, budget: float | None = None
+    agents: Participants = 3, *, prior: Beliefs = None, needs: Numbers | None = None, budget: float | None = None
 ) -> SingleParameterMechanism:
     """A budget that many agents ask for: the better of greedy by value per unit and the most valuable request alone, at critical values.
 
@@ -178,7 +177,7 @@ def shared_budget(
 
 
 def _coverage(
-    name: str, names: Sequence[str], covers: Sequence[Sequence[str]] | None, worth: ArrayLike | None
+    name: str, names: Sequence[str], covers: Sequence[Sequence[str]] | None, worth: Numbers | None
 ) -> tuple[_Incidence, _Vector, bool]:
     sets = [[agent] for agent in names] if covers is None else [list(s) for s in covers]
     if len(sets) != len(names) or not all(sets):

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float64
-from numpy.typing import ArrayLike
 
 from hurwicz._foundation import InputError, float64_array
-from hurwicz.mechanisms._arguments import number, resizer
+from hurwicz.mechanisms._arguments import Numbers, number, resizer
 from hurwicz.mechanisms.registry import Entry
 from hurwicz.mechanisms.single_parameter import Bids, Payments, Rule, Shares, SingleParameterMechanism
 from hurwicz.settings import Beliefs, Claim, Participants, Property, beliefs, participants
@@ -94,7 +93,7 @@ def proportional_share(agents: Participants = 3, *, prior: Beliefs = None, expon
     )
 
 
-def proportional_share_equilibrium(values: ArrayLike, *, exponent: float = 1.0) -> KellyEquilibrium:
+def proportional_share_equilibrium(values: Numbers, *, exponent: float = 1.0) -> KellyEquilibrium:
     """The price-anticipating equilibrium of proportional sharing, which is unique.
 
     theta_i e q_i^(e-1) (1 - q_i) = p where q_i > 0, theta_i <= p where e = 1 and q_i = 0, sum q = 1; bids p q_i.
@@ -193,7 +192,7 @@ def vcg_kelly(
     )
 
 
-def vcg_kelly_equilibrium(values: ArrayLike, *, exponent: float = 0.5, surrogate: float = 0.0) -> Float64[np.ndarray, " agents"]:
+def vcg_kelly_equilibrium(values: Numbers, *, exponent: float = 0.5, surrogate: float = 0.0) -> Float64[np.ndarray, " agents"]:
     """Bids of the efficient Nash equilibrium of VCG–Kelly.
 
     With q the efficient division and lambda = theta_i e q_i^(e-1) its price, b_i f'(q_i) = lambda for all i.

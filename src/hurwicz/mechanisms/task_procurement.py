@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Float64, Int64
-from numpy.typing import ArrayLike
 
 from hurwicz._foundation import InputError
-from hurwicz.mechanisms._arguments import count, ends, number, one_each, resizer, shared_out, ties_of
+from hurwicz.mechanisms._arguments import Numbers, count, ends, number, one_each, resizer, shared_out, ties_of
 from hurwicz.mechanisms.multi_parameter import MultiParameterMechanism, Reports
 from hurwicz.mechanisms.registry import Entry
 from hurwicz.mechanisms.single_parameter import Bids, Payments, Shares, SingleParameterMechanism
@@ -92,7 +91,7 @@ def scored_second_price(
     agents: Participants = 3,
     *,
     prior: Beliefs = None,
-    reputation: ArrayLike | None = None,
+    reputation: Numbers | None = None,
     weight: float = 0.5,
     ceiling: float | None = None,
     ties: str = "lottery",
@@ -226,7 +225,7 @@ def assignment_vcg(agents: Participants = 2, *, prior: Beliefs = None, items: in
 
 
 def assignment_procurement(
-    agents: Participants = 2, *, prior: Beliefs = None, tasks: int | Sequence[str] = 2, worth: ArrayLike = 1.0
+    agents: Participants = 2, *, prior: Beliefs = None, tasks: int | Sequence[str] = 2, worth: Numbers = 1.0
 ) -> MultiParameterMechanism:
     """Assignment VCG of tasks to agents who can do one each: the greatest worth less cost, paid at critical values.
 
