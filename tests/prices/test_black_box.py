@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -74,7 +75,7 @@ def test_the_planner_may_overrule_the_agent():
 
 def test_an_agent_that_never_answers():
     release = threading.Event()
-    silent = BlackBoxAgent("odd", lambda offer, inputs: release.wait(60), timeout=0.1)
+    silent = BlackBoxAgent("odd", lambda offer, inputs: release.wait(600), timeout=0.1)
     began = time.monotonic()
     with pytest.raises(AgentError, match=r"agent 'odd': did not answer within 0\.1 s"):
         coordinate(GRAPH, [GOOD, silent])
@@ -82,23 +83,27 @@ def test_an_agent_that_never_answers():
         silent.respond(Offer(price=np.array(1.0)), {})
     solution = coordinate(GRAPH, [GOOD, silent], on_failure="skip")
     assert float(solution.value.actions["good"]) == pytest.approx(2.0, abs=1e-7)
-    assert time.monotonic() - began < 30
+    assert time.monotonic() - began < 300  # of the 600 s that it sleeps, however slow the machine
     release.set()
 
 
 def test_a_slow_agent_that_recovers():
-    naps = iter([0.3])
+    release = threading.Event()
 
     def slow(offer, inputs):
-        time.sleep(next(naps, 0.0))
+        release.wait(600)
         return 1.0
 
     agent = BlackBoxAgent("odd", slow, timeout=0.1)
     offer = Offer(price=np.array(1.0))
     with pytest.raises(AgentError, match="did not answer"):
         agent.respond(offer, {})
-    time.sleep(0.6)
-    assert float(agent.respond(offer, {})) == 1.0
+    release.set()
+    answers = []
+    while not answers:  # a loaded machine may need more than the timeout to wake a thread
+        with contextlib.suppress(AgentError):
+            answers.append(float(agent.respond(offer, {})))
+    assert answers == [1.0]
 
 
 def test_slow_agents_are_asked_at_once_with_an_executor():

@@ -68,7 +68,7 @@ def test_a_process_that_hangs_is_ended_and_the_agent_named(builders):
             agents[0].respond(Offer(price=np.array(1.0)), {})
         with pytest.raises(AgentError, match="its process has ended"):
             agents[0].respond(Offer(price=np.array(1.0)), {})
-    assert time.monotonic() - began < 60
+    assert time.monotonic() - began < 300  # of the 600 s that it sleeps, however slow the machine
 
 
 def test_agents_that_cannot_be_built_say_why(builders):

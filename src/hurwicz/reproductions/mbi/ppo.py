@@ -172,6 +172,7 @@ def train(
     settings: PPOSettings | None = None,
     stop_at_gap: bool = False,
     progress: Callable[[str], None] | None = None,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> PPORun:
     """Train PPO on min (sum x - Y)² + lambda sum x², x in [0, 2]^N, until ``seconds`` are spent.
 
@@ -189,6 +190,7 @@ def train(
         settings: what is tuned.
         stop_at_gap: stop the clock at the first update inside ``gap``.
         progress: told the loss now and then.
+        clock: seconds since some moment; what the time box is measured with.
 
     Raises:
         MissingExtraError: stable-baselines3 is not installed.
@@ -207,7 +209,7 @@ def train(
         threads = torch.get_num_threads()
         torch.set_num_threads(1)  # the network is tiny; two threads on a shared machine made it ten times slower
         try:
-            return _train(seconds, agents, target, weight, gap, start, seed, settings or PPOSettings(), stop_at_gap, progress)
+            return _train(seconds, agents, target, weight, gap, start, seed, settings or PPOSettings(), stop_at_gap, progress, clock)
         finally:
             torch.set_num_threads(threads)
 
@@ -223,6 +225,7 @@ def _train(
     tuned: PPOSettings,
     stop_at_gap: bool,
     progress: Callable[[str], None] | None,
+    clock: Callable[[], float],
 ) -> PPORun:
     import torch
     from stable_baselines3 import PPO
@@ -231,10 +234,10 @@ def _train(
     optimum = weight * target**2 / (agents + weight)
     rows: list[tuple[float, float, float]] = []
     below = [0]
-    clock = {"start": time.perf_counter(), "looking": 0.0}
+    clocked = {"start": clock(), "looking": 0.0}
 
     def spent() -> float:
-        return time.perf_counter() - clock["start"] - clock["looking"]
+        return clock() - clocked["start"] - clocked["looking"]
 
     class Watch(BaseCallback):  # type: ignore[misc]
         """Looks at the mean action at the start of every rollout, moves the schedules and stops at the box."""
@@ -245,7 +248,7 @@ def _train(
 
         def _on_rollout_start(self) -> None:
             now = spent()
-            look = time.perf_counter()
+            look = clock()
             with torch.no_grad():
                 mean = self.model.policy.get_distribution(torch.ones(1, 1)).distribution.mean.numpy()[0]
                 share = min(self.num_timesteps / tuned.horizon, 1.0)
@@ -257,7 +260,7 @@ def _train(
             if progress is not None and len(rows) % 50 == 1:
                 progress(f"PPO: {self.num_timesteps:,} samples, {now:.0f} s, L = {reached:.4g}")
             self.done = now >= seconds or (stop_at_gap and reached <= (1 + gap) * optimum)
-            clock["looking"] += time.perf_counter() - look
+            clocked["looking"] += clock() - look
 
         def _on_step(self) -> bool:
             return not self.done
@@ -286,8 +289,7 @@ def _train(
         with torch.no_grad():  # the observation is the constant 1: weight + bias is the mean action
             model.policy.action_net.weight.zero_()
             model.policy.action_net.bias.copy_(torch.as_tensor(np.asarray(start, np.float32) - 1.0))
-    clock["start"] = time.perf_counter()
-    clock["looking"] = 0.0
+    clocked["start"], clocked["looking"] = clock(), 0.0
     model.learn(total_timesteps=_ENDLESS, callback=Watch())
     curve = np.asarray(rows)
     inside = np.flatnonzero(curve[:, 2] <= (1 + gap) * optimum)
