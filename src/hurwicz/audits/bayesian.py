@@ -32,7 +32,7 @@ from hurwicz.audits.expectations import (
 )
 from hurwicz.audits.finding import Finding, Verdict, Witness
 from hurwicz.audits.local_search import pattern_search, round_significant
-from hurwicz.audits.profiles import Profiles, column, plain
+from hurwicz.audits.profiles import Profiles, column, cover, plain
 from hurwicz.settings import JointPrior, Property
 from hurwicz.typespaces import Box, CorrelatedPrior, Interval, TypeSpace
 
@@ -296,7 +296,7 @@ def _true_types(e: Evaluator, agent: str, at: Profiles | None, finite: bool, poi
 
 
 def _cover(space: TypeSpace, points: int) -> NDArray[Any]:
-    return space.grid(max(2, round(points ** (1.0 / space.dims)))) if isinstance(space, Box) else space.grid(points)
+    return cover(space, points)
 
 
 def _index(reports: NDArray[Any], value: Any) -> int:

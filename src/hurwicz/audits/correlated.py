@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from hurwicz.audits.evaluation import Evaluator
 from hurwicz.audits.finding import Finding, Verdict, Witness
-from hurwicz.audits.profiles import column, plain
+from hurwicz.audits.profiles import column, cover, plain
 from hurwicz.settings import JointPrior, Property
 from hurwicz.typespaces import CorrelatedPrior, Finite
 
@@ -52,7 +52,7 @@ def bic_correlated(e: Evaluator, prior: CorrelatedPrior, progress: Callable[[flo
         space = e.spaces[agent]
         exact = exact and isinstance(space, Finite)
         trues = _possible(prior, agent)
-        grid = space.grid(0) if space.size is not None else space.grid(e.effort.deviations)
+        grid = space.grid(0) if space.size is not None else cover(space, e.effort.deviations)
         for true in trues:
             reports = np.concatenate([column([true]), grid])
             utilities = conditional_utilities(e, prior, agent, true, reports)

@@ -8,9 +8,9 @@ import numpy as np
 from jaxtyping import Float64
 
 from hurwicz._foundation import InputError
+from hurwicz.audits.deviation_search import misreports
 from hurwicz.audits.evaluation import Evaluator
 from hurwicz.audits.finding import Finding, Verdict
-from hurwicz.audits.incentives import misreports
 from hurwicz.audits.profiles import Profiles, joined, row_of
 from hurwicz.settings import Outcomes
 from hurwicz.settings.forms import AffineMaximiser

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from hurwicz._foundation import FloatArray, InputError
+from hurwicz.audits.deviation_search import misreports
 from hurwicz.audits.evaluation import Evaluator, Pace
 from hurwicz.audits.finding import Finding, Verdict, Witness
-from hurwicz.audits.incentives import misreports
 from hurwicz.audits.profiles import Profiles, joined, row_of
 from hurwicz.settings import Property
 

@@ -15,7 +15,7 @@ from hurwicz.audits.effort import Effort
 from hurwicz.audits.executors import Executor, Serial
 from hurwicz.audits.profiles import CheckedPayments, Profiles, all_finite, column, plain, rows_of, same_outcomes, stack_outcomes
 from hurwicz.settings import DirectMechanism, Outcomes
-from hurwicz.typespaces import Finite, TypeSpace
+from hurwicz.typespaces import Box, Finite, TypeSpace
 
 
 class Evaluator:
@@ -184,6 +184,8 @@ class Evaluator:
         agree = self._asked_twice(2, named)
         if not self.dear:
             agree = self._asked_twice(16, None) and agree
+            if self.batched and self._probes <= 2:
+                self._time_a_batch(256)
         if not agree:
             raise InputError("audit: expected outcome and outcomes of the mechanism to agree, they differ on a drawn profile")
 
@@ -209,6 +211,17 @@ class Evaluator:
             agree = self._repeats(one, self.outcomes(one), self.agents[:1])
             return self._repeats(profiles, outcomes, () if self.dear else self.agents) and agree
         return self._repeats(profiles, outcomes, (self.agents[int(rng.integers(len(self.agents)))],) if self.dear else self.agents)
+
+    def _time_a_batch(self, count: int) -> None:
+        # what one of many costs where a call has a price of its own, whatever the size of the batch
+        rng = np.random.default_rng((self.seed, 256))
+        profiles = {name: self.spaces[name].sample(rng, count) for name in self.agents}
+        begun = time.perf_counter()
+        outcomes = self.outcomes(profiles)
+        self.seconds_per_outcome = min(self.seconds_per_outcome, (time.perf_counter() - begun) / count)
+        begun = time.perf_counter()
+        self.utilities(self.agents[0], outcomes, profiles[self.agents[0]])
+        self.seconds_per_value = min(self.seconds_per_value, (time.perf_counter() - begun) / count)
 
     def _repeats(self, profiles: Profiles, outcomes: Outcomes, looked: tuple[str, ...]) -> bool:
         count = len(profiles[self.agents[0]])
@@ -306,7 +319,7 @@ class Evaluator:
 
     def corner_profiles(self, most: int = 64) -> Profiles:
         """Profiles of extreme types (all corners of small settings, lowest and highest for each agent otherwise)."""
-        ends = {name: self.spaces[name].grid(2) for name in self.agents}
+        ends = {name: _ends(self.spaces[name]) for name in self.agents}
         ends = {name: g[[0, len(g) - 1]] if len(g) > 1 else g[[0, 0]] for name, g in ends.items()}
         count = len(self.agents)
         if 2**count <= most:
@@ -327,6 +340,10 @@ def _row(argument: Any, k: int) -> Any:
     if isinstance(argument, Outcomes):
         return argument.one(k)
     return {name: values[k] for name, values in argument.items()}
+
+
+def _ends(space: TypeSpace) -> NDArray[Any]:
+    return np.stack([space.low, space.high]) if isinstance(space, Box) else space.grid(2)
 
 
 class UnsteadyError(InputError):

@@ -6,7 +6,7 @@ err by the weight of a node, in ways that a search would exploit. Such expectati
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from hurwicz._foundation import FloatArray, InputError
 from hurwicz.audits.evaluation import Evaluator
 from hurwicz.audits.profiles import Profiles, column, plain
 from hurwicz.settings import JointPrior
-from hurwicz.typespaces import CorrelatedPrior
+from hurwicz.typespaces import Box, CorrelatedPrior, ProductPrior
 
 ExpectationRule = Mapping[str, Any]
 _ORDERS = (32, 24, 16, 12, 10, 8, 6, 5, 4)
@@ -40,9 +40,18 @@ def choose_rule(e: Evaluator, prior: JointPrior, agent: str | None) -> dict[str,
             return {"kind": "exact"}
     else:
         for order in _ORDERS:
-            if prior.node_count(order, without=skip) <= e.affordable(e.effort.max_nodes):
+            if _nodes_of(prior, order, skip) <= e.affordable(e.effort.max_nodes):
                 return {"kind": "quadrature", "order": order}
     return sampling(e)
+
+
+def _nodes_of(prior: ProductPrior, order: int, skip: Sequence[str]) -> float:
+    # counted without being made: a product rule in many dimensions would not fit the memory
+    count = 1.0
+    for name, marginal in prior.marginals.items():
+        if name not in skip:
+            count *= float(order) ** marginal.space.dims if isinstance(marginal.space, Box) else len(marginal.quadrature(order)[1])
+    return count
 
 
 def sampling(e: Evaluator) -> dict[str, Any]:
@@ -200,12 +209,15 @@ def need_prior(e: Evaluator, prior: JointPrior | None, name: str) -> JointPrior:
                 )
         return prior
     for agent in e.agents:
-        support, weights = prior.marginals[agent].quadrature(2)
+        space = prior.marginals[agent].space
+        if isinstance(space, Box) and space.dims > 10:
+            support, weights = np.stack([space.low, space.high]), np.ones(1)
+        else:
+            support, weights = prior.marginals[agent].quadrature(2)
         if abs(float(np.sum(weights)) - 1.0) > 1e-6 or bool(np.any(np.asarray(weights) < 0.0)):
             total = float(np.sum(weights))
             raise InputError(f"audit of {name}: expected weights >= 0 that sum to 1 in the prior of {agent!r}, got a sum of {total:.9g}")
-        space = prior.marginals[agent].space
-        ends = space.grid(0 if space.size is not None else 2)
+        ends = support[:0] if isinstance(space, Box) else space.grid(0 if space.size is not None else 2)
         outside = next((plain(v) for v in (*support, *ends) if not e.spaces[agent].contains(v)), None)
         if outside is not None:
             raise InputError(

@@ -14,7 +14,7 @@ from hurwicz.audits.evaluation import Evaluator
 from hurwicz.audits.exhaustive import side_of
 from hurwicz.audits.finding import Finding, Verdict, Witness
 from hurwicz.audits.joint_lies import JointLie, best_joint_lie
-from hurwicz.audits.profiles import Profiles, plain
+from hurwicz.audits.profiles import Profiles, cover, plain
 from hurwicz.settings import DirectMechanism, Outcomes, Property
 
 Family = Callable[[Sequence[str]], DirectMechanism]
@@ -32,7 +32,7 @@ def enlarged(e: Evaluator, family: Family | None, newcomer: str) -> Evaluator | 
     if list(larger.agents) != names:
         raise InputError(f"audit: expected from the family a mechanism for {names}, got one for {list(larger.agents)}")
     for name in e.agents:
-        gone = next((plain(v) for v in e.spaces[name].grid(3) if not larger.type_spaces[name].contains(v)), None)
+        gone = next((plain(v) for v in cover(e.spaces[name], 3) if not larger.type_spaces[name].contains(v)), None)
         if gone is not None:
             raise InputError(f"audit: expected the family to keep what {name} may report, got a mechanism for {names} that refuses {gone}")
     return Evaluator(larger, e.effort, seed=e.seed)

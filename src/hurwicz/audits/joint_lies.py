@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from hurwicz.audits.evaluation import Evaluator, Pace
 from hurwicz.audits.local_search import pattern_search, shortened
-from hurwicz.audits.profiles import Profiles, joined, one_profile, plain, row_of
+from hurwicz.audits.profiles import Profiles, cover, joined, one_profile, plain, row_of
 from hurwicz.typespaces import Box, Finite, Interval, TypeSpace
 
 Gain = Callable[[Profiles, Sequence[NDArray[Any]]], Float64[np.ndarray, " batch"]]
@@ -103,9 +103,7 @@ def _candidates(spaces: Sequence[TypeSpace], anchors: Sequence[str], part: Profi
 
 def _of_one(space: TypeSpace, near: Sequence[NDArray[Any]], exhaustive: bool) -> NDArray[Any]:
     batch = len(near[0])
-    grid = space.grid(7)
-    if isinstance(space, Box):
-        grid = space.grid(2 if space.dims > 3 else 3)
+    grid = cover(space, 16 if isinstance(space, Box) else 7)
     if len(grid) > 65 and not exhaustive:
         grid = grid[np.linspace(0, len(grid) - 1, 65).astype(np.int64)]
     tiled = np.broadcast_to(grid[None], (batch, *grid.shape))

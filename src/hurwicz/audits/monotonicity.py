@@ -10,7 +10,7 @@ import numpy as np
 from hurwicz.audits.evaluation import Evaluator, Pace
 from hurwicz.audits.exhaustive import fits, worst_turn
 from hurwicz.audits.finding import Finding, Verdict, Witness
-from hurwicz.audits.profiles import Profiles, joined, plain, row_of
+from hurwicz.audits.profiles import Profiles, cover, joined, plain, row_of
 from hurwicz.settings import Property
 
 _NAME = Property.MONOTONICITY.value
@@ -45,7 +45,7 @@ def monotonicity(e: Evaluator, at: Profiles | None, prior: Any = None) -> Findin
         pace.start()
         part = {n: v[done : done + pace.size] for n, v in profiles.items()}
         for agent in e.agents:
-            grid = e.spaces[agent].grid(e.effort.deviations)
+            grid = cover(e.spaces[agent], e.effort.deviations)
             batch = len(part[agent])
             first = {n: np.repeat(v, len(grid), axis=0) for n, v in part.items()}
             other = np.tile(grid, (batch, *([1] * (grid.ndim - 1)))) if grid.dtype != object else np.concatenate([grid] * batch)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from hurwicz._foundation import FloatArray, InputError
 from hurwicz.settings import Outcome, Outcomes
+from hurwicz.typespaces import Box, TypeSpace
 
 Profiles = dict[str, NDArray[Any]]
 
@@ -76,6 +77,27 @@ def all_finite(values: FloatArray, what: str, profiles: Mapping[str, NDArray[Any
         where = int(np.argmax(~np.isfinite(values)))
         raise InputError(f"audit: expected a finite {what}, got {values[where]} (NaN or infinity) at types {row_of(profiles, where)}")
     return values
+
+
+def cover(space: TypeSpace, points: int) -> NDArray[Any]:
+    """About ``points`` types that cover a space: all of a finite one; of a box a product grid, or its ends and drawn ones where a grid is
+    too large.
+
+    Example:
+        >>> from hurwicz.typespaces import Box
+        >>> cover(Box([0.0] * 2, [1.0] * 2), 9).shape, cover(Box([0.0] * 40, [1.0] * 40), 9).shape
+        ((9, 2), (9, 40))
+    """
+    if not isinstance(space, Box):
+        return space.grid(points)
+    axis = max(2, round(points ** (1.0 / space.dims)))
+    if axis**space.dims <= 4 * points:
+        return space.grid(axis)
+    middle = 0.5 * (space.low + space.high)
+    drawn = space.sample(np.random.default_rng(0), max(1, points - 3))
+    corners = np.where(drawn > middle, space.high, space.low)
+    half = len(drawn) // 2
+    return np.concatenate([[space.low, space.high, middle], corners[:half], drawn[half:]])
 
 
 def stacked(profiles: Sequence[Mapping[str, Any]], agents: Sequence[str]) -> Profiles:

@@ -10,13 +10,13 @@ from hurwicz.audits.auctioneer import replay_shill, replay_stories
 from hurwicz.audits.bayesian import ex_ante_utilities
 from hurwicz.audits.collusion import replay_pair
 from hurwicz.audits.correlated import replay_conditional
+from hurwicz.audits.deviation_search import truth_and_lie
 from hurwicz.audits.effort import Effort
 from hurwicz.audits.evaluation import Evaluator
 from hurwicz.audits.ex_ante import EX_ANTE, replay_ex_ante
 from hurwicz.audits.expectations import interim_gain, interim_pairs, need_prior
 from hurwicz.audits.false_names import Family, replay_two_names
 from hurwicz.audits.finding import Finding, Witness
-from hurwicz.audits.incentives import truth_and_lie
 from hurwicz.audits.monotonicity import turn_of
 from hurwicz.audits.profilewise import SHORTFALLS, columns
 from hurwicz.settings import DirectMechanism, JointPrior, Property

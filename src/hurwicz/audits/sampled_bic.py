@@ -13,7 +13,7 @@ from hurwicz.audits.effort import Effort, effort_of
 from hurwicz.audits.evaluation import Evaluator
 from hurwicz.audits.expectations import need_prior, nodes
 from hurwicz.audits.finding import Finding, Verdict, Witness
-from hurwicz.audits.profiles import plain
+from hurwicz.audits.profiles import cover, plain
 from hurwicz.settings import DirectMechanism, JointPrior, Property
 from hurwicz.typespaces import CorrelatedPrior
 
@@ -67,7 +67,7 @@ def bic_from_samples(
     if isinstance(common, CorrelatedPrior):
         raise InputError("bic_from_samples: expected independent types; a correlated prior is finite, and audit() weighs it exactly")
     rule = {"kind": "monte carlo", "samples": samples, "seed": seed}
-    grids = {agent: e.spaces[agent].grid(types) for agent in e.agents}
+    grids = {agent: cover(e.spaces[agent], types) for agent in e.agents}
     pairs = sum(len(g) * len(g) for g in grids.values())
     risk, reach = 1.0 - confidence, 2.0 * (high - low)
     hoeffding = reach * math.sqrt(math.log(4.0 * pairs / risk) / (2.0 * samples))

@@ -12,11 +12,11 @@ import numpy as np
 from jaxtyping import Float64
 
 from hurwicz._foundation import InputError
+from hurwicz.audits.deviation_search import best_lies
 from hurwicz.audits.effort import Effort, effort_of
 from hurwicz.audits.evaluation import Evaluator
 from hurwicz.audits.executors import Checkpoint, Executor, executor_of, run_chunks
 from hurwicz.audits.expectations import need_prior
-from hurwicz.audits.incentives import best_lies
 from hurwicz.audits.profilewise import sum_of_payments
 from hurwicz.settings import DirectMechanism, JointPrior
 
