@@ -15,12 +15,14 @@ from scipy.optimize import brentq
 from hurwicz._foundation import InputError
 from hurwicz.audits import Verdict, audit
 from hurwicz.mechanisms import (
+    first_price,
     optimal_auction,
     optimal_posted_prices,
     optimal_procurement,
     optimal_procurement_gain,
     optimal_revenue,
     posted_price,
+    second_price,
     virtual_costs,
     virtual_values,
 )
@@ -231,6 +233,62 @@ def test_a_law_with_atoms_and_a_density():
     prices = np.linspace(0.0, 2.0, 4001)
     sold = 1.0 - MIXED.cdf(prices - 1e-12)
     assert optimal_revenue(of(MIXED)) == pytest.approx((prices * sold).max(), abs=1e-3)
+
+
+pieces = st.tuples(st.sampled_from(["uniform", "beta", "triangle", "atoms"]), st.integers(0, 20), st.integers(1, 20), st.integers(1, 9))
+
+
+def piece(kind, low, width, shape):
+    low, width = low / 10, width / 10
+    if kind == "uniform":
+        return Uniform(Interval(low, low + width))
+    if kind == "beta":
+        return Continuous(stats.beta(shape, 10 - shape, loc=low, scale=width))
+    if kind == "triangle":
+        return Continuous(stats.triang(shape / 10, loc=low, scale=width))
+    return FinitePrior([low, low + width / 3, low + width], [0.2, 0.3, 0.5])
+
+
+@settings(deadline=None, max_examples=12)
+@given(st.lists(pieces, min_size=1, max_size=3), st.integers(1, 3))
+def test_any_mixture_meets_itself_cut_into_cells(parts, bidders):
+    """Gaps, kinks, bumps and atoms: revenue and procurement gain to within a cell of the same law cut into 1,500."""
+    prior = Mixture([piece(*part) for part in parts], np.full(len(parts), 1.0 / len(parts)))
+    phi, psi = virtual_values(prior), virtual_costs(prior)
+    for curve in (phi, psi):
+        assert np.diff(curve.levels).min(initial=0.0) >= 0.0
+        assert np.diff(curve.types).min(initial=0.0) >= 0.0
+    atoms, mass = prior.atoms
+    ends = prior.space.grid(2)
+    edges = np.linspace(float(np.min(ends)), float(np.max(ends)), 1501)
+    steps = np.concatenate([[0.0], np.cumsum(mass)])[np.searchsorted(atoms, edges, side="right")]
+    cells = np.clip(np.diff(prior.cdf(edges) - steps), 0.0, None)
+    values, which = np.unique(np.concatenate([0.5 * (edges[1:] + edges[:-1]), atoms]), return_inverse=True)
+    weights = np.bincount(which, weights=np.concatenate([cells, mass]))
+    cut = FinitePrior(values, weights / weights.sum())
+    worth = float(prior.mean)
+    assert optimal_revenue(of(*[prior] * bidders)) == pytest.approx(optimal_revenue(of(*[cut] * bidders)), abs=edges[1] - edges[0])
+    assert optimal_procurement_gain(of(*[prior] * bidders), value=worth) == pytest.approx(
+        optimal_procurement_gain(of(*[cut] * bidders), value=worth), abs=edges[1] - edges[0]
+    )
+
+
+@pytest.mark.parametrize("sd", [1e-2, 1e-4])
+def test_a_narrow_peak_is_not_missed(sd):
+    law = stats.norm(0.5, sd)
+    root = brentq(lambda v: v - law.sf(v) / law.pdf(v), 0.5 - 8 * sd, 0.5, xtol=1e-15)
+    assert virtual_values(TruncatedNormal(0.0, 1.0, mean=0.5, sd=sd)).reserve() == pytest.approx(root, rel=1e-10)
+
+
+def test_revenue_above_the_bound_raises_an_alarm():
+    bound = optimal_revenue(of(UNIT, UNIT))
+    for mechanism, verdict in (
+        (optimal_auction(2), Verdict.NOT_REFUTED),
+        (second_price(2), Verdict.NOT_REFUTED),
+        (first_price(2), Verdict.REFUTED),
+    ):
+        (finding,) = audit(mechanism, ["revenue_within_bound"], revenue_bound=bound, effort="quick")
+        assert finding.verdict is verdict  # first price at truthful bids would raise 2/3: nobody bids so
 
 
 def test_data_as_beliefs():

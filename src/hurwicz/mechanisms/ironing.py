@@ -18,7 +18,7 @@ from hurwicz.typespaces import DensityPrior, Interval, Mixture, Prior
 
 _POINTS = 1025  # types spread over the interval, and as many over the quantiles
 _ZOOMS, _PARTS, _CLOSEST = 4, 16, 1e-7  # how the ends of a chord are closed in on; the last relative to the types
-_BEND, _DEPTH = 1e-9, 24  # how far from a straight line virtual values may be between knots, of the types there; halvings of a cell
+_BEND, _DEPTH = 1e-8, 24  # how far from a straight line virtual values may be between knots, of the types there; halvings of a cell
 _MOST_CELLS = 20_000  # halved at once; far more would be halving rounding errors
 _FAR = 1.0  # times the types: virtual values further below 0 are not looked at closely, as nobody sells there
 _FLAT = 1e-13  # relative: a chord no further above the curve is rounding
@@ -154,8 +154,9 @@ class Law:
         ends = np.sort(self.sign * np.asarray(space.grid(2), dtype=np.float64))
         self.low, self.high = float(ends[0]), float(ends[-1])
         self.scale = max(abs(self.low), abs(self.high))
-        points, weights = prior.quadrature(16)
-        self.spread = float(np.sqrt(weights @ (np.asarray(points, dtype=np.float64) - weights @ points) ** 2))
+        self.types = self._knots()
+        middle = np.interp([0.25, 0.75], self.at_least(self.types)[::-1], self.types[::-1])
+        self.spread = max(float(middle[0] - middle[1]), 1e-6 * self.scale)
 
     def at_least(self, types: Float64[FloatArray, "*shape"]) -> Float64[FloatArray, "*shape"]:
         """P(theta >= v)."""
@@ -184,19 +185,22 @@ class Law:
     def slope(self, types: Float64[FloatArray, "*shape"]) -> Float64[FloatArray, "*shape"]:
         """The virtual value before ironing, v - P(theta >= v) / f(v); -infinity where nobody is and somebody is above."""
         density, upper = self.density(types), self.at_least(types)
-        rent = np.where(density > 0.0, upper / np.where(density > 0.0, density, 1.0), np.where(upper > 0.0, np.inf, 0.0))
+        with np.errstate(over="ignore"):
+            rent = np.where(density > 0.0, upper / np.where(density > 0.0, density, 1.0), np.where(upper > 0.0, np.inf, 0.0))
         return np.asarray(types - rent, dtype=np.float64)
 
-    def knots(self) -> Float64[FloatArray, "knots"]:
+    def _knots(self) -> Float64[FloatArray, "knots"]:
         """Types fine enough to begin with: spread over the interval and over the quantiles, and all atoms."""
         if not self.dense:
             return self.atoms
         parts = self.prior.components if isinstance(self.prior, Mixture) else ()
         bends = [self.sign * np.asarray(part.space.grid(2), dtype=np.float64) for part in parts]
         spread = np.unique(np.concatenate([np.linspace(self.low, self.high, _POINTS), *bends]))
-        mass = self.at_least(spread)
-        even = np.interp(np.linspace(0.0, 1.0, _POINTS), mass[::-1], spread[::-1])
-        return np.unique(np.concatenate([spread, even, self.atoms]))
+        for _ in range(2):  # again, where a narrow peak fell between two types
+            mass = self.at_least(spread)
+            even = np.interp(np.linspace(0.0, 1.0, _POINTS), mass[::-1], spread[::-1])
+            spread = np.unique(np.concatenate([spread, even]))
+        return np.unique(np.concatenate([spread, self.atoms]))
 
 
 def _steps(
@@ -208,7 +212,7 @@ def _steps(
 
 
 def _ironed(law: Law) -> VirtualValues:
-    types = law.knots()
+    types = law.types
     vertices = _hull(types, law)
     for _ in range(_ZOOMS if law.dense else 0):
         long = np.flatnonzero(np.diff(vertices) > 1)
@@ -250,7 +254,10 @@ def _polyline(types: Float64[FloatArray, "knots"], vertices: Int64[np.ndarray, "
     drop = quantile[begin] - quantile[end]
     level = np.where(drop > 0.0, (revenue[begin] - revenue[end]) / np.where(drop > 0.0, drop, 1.0), -np.inf)
     if law.dense:
-        sag = np.asarray([_sag(quantile[a : b + 1], revenue[a : b + 1]) for a, b in zip(begin, end, strict=True)])
+        sag = np.zeros(len(begin))
+        for k in np.flatnonzero(end - begin > 1):
+            inside = slice(begin[k], end[k] + 1)
+            sag[k] = _sag(quantile[inside], revenue[inside])
         chord = (sag > _FLAT * law.scale) | np.isin(types[begin], law.atoms) | (drop <= 0.0)
     else:
         chord = np.ones(len(begin), dtype=bool)
@@ -318,8 +325,6 @@ def _with_zero(
 
 def _sag(quantile: Float64[FloatArray, "points"], revenue: Float64[FloatArray, "points"]) -> float:
     """How far the curve falls below the chord between its ends."""
-    if len(quantile) < 3:
-        return 0.0
     return float((np.interp(quantile[::-1], quantile[[-1, 0]], revenue[[-1, 0]]) - revenue[::-1]).max())
 
 
@@ -330,12 +335,13 @@ def _bends(cells: Float64[FloatArray, "cells 2"], law: Law) -> tuple[Float64[Flo
         low, high = cells[:, 0], cells[:, 1]
         width, middle = high - low, 0.5 * (low + high)
         first, centre, last = (law.slope(low + part * width) for part in (_INSET, 0.5, 1.0 - _INSET))
-        with np.errstate(invalid="ignore", divide="ignore"):
+        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
             tilt = (last - first) / (1.0 - 2.0 * _INSET)
             bend = np.abs(centre - 0.5 * (first + last))
-            close = _BEND * np.maximum(np.abs(middle), law.spread) + 1e-15 / law.density(middle)
+            close = _BEND * np.maximum(np.abs(middle), law.spread)
             if law.sign > 0.0:  # values below 0 are for show
                 close = np.where(last < 0.0, 1e3 * close, close)
+            close = close + 1e-15 / law.density(middle)
         far = last < -_FAR * law.scale
         straight = ~(bend > close) | far | ~np.isfinite(tilt) | (depth == _DEPTH) | (width < 1e-14 * law.scale)
         if int((~straight).sum()) > _MOST_CELLS:

@@ -158,6 +158,9 @@ class Mixture:
         self._atoms = _merged(
             [(p.space.grid(0), w * p.quadrature(1)[1]) for p, w in zip(components, self.weights, strict=True) if p.space.size is not None]
         )
+        self._dense = [
+            (float(w), p) for p, w in zip(components, self.weights, strict=True) if p.space.size is None and isinstance(p, DensityPrior)
+        ]
         ends = np.concatenate([np.asarray(p.space.grid(2), dtype=np.float64) for p in components])
         self._space: TypeSpace = (
             Finite(self._atoms[0]) if all(p.space.size is not None for p in components) else Interval(float(ends.min()), float(ends.max()))
@@ -197,14 +200,12 @@ class Mixture:
 
     def pdf(self, values: Float64[FloatArray, "*shape"]) -> Float64[FloatArray, "*shape"]:
         """Density of the components that have one: all of it where there are no :attr:`atoms`."""
-        dense = [(w, p) for w, p in zip(self.weights, self.components, strict=True) if isinstance(p, DensityPrior) and p.space.size is None]
-        return np.asarray(sum((w * p.pdf(values) for w, p in dense), np.zeros(np.shape(values))), dtype=np.float64)
+        return np.asarray(sum((w * p.pdf(values) for w, p in self._dense), np.zeros(np.shape(values))), dtype=np.float64)
 
     def cdf(self, values: Float64[FloatArray, "*shape"]) -> Float64[FloatArray, "*shape"]:
         """Distribution function."""
-        dense = [(w, p) for w, p in zip(self.weights, self.components, strict=True) if isinstance(p, DensityPrior) and p.space.size is None]
         steps = np.concatenate([[0.0], np.cumsum(self._atoms[1])])[np.searchsorted(self._atoms[0], values, side="right")]
-        return np.asarray(sum((w * p.cdf(values) for w, p in dense), steps), dtype=np.float64)
+        return np.asarray(sum((w * p.cdf(values) for w, p in self._dense), steps), dtype=np.float64)
 
     def ppf(self, quantiles: Float64[FloatArray, "*shape"]) -> Float64[FloatArray, "*shape"]:
         """The least v with F(v) >= quantile, by bisection between the ends."""
