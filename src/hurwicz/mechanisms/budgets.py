@@ -16,6 +16,7 @@ from hurwicz.settings import Beliefs, Claim, Participants, Property, beliefs, pa
 
 _Chosen: TypeAlias = Bool[np.ndarray, "batch agents"]
 _Vector: TypeAlias = Float64[np.ndarray, " agents"]
+_Worths: TypeAlias = Float64[np.ndarray, " elements"]
 _Incidence: TypeAlias = Float64[np.ndarray, "agents elements"]
 
 
@@ -178,7 +179,7 @@ def shared_budget(
 
 def _coverage(
     name: str, names: Sequence[str], covers: Sequence[Sequence[str]] | None, worth: Numbers | None
-) -> tuple[_Incidence, _Vector, bool]:
+) -> tuple[_Incidence, _Worths, bool]:
     sets = [[agent] for agent in names] if covers is None else [list(s) for s in covers]
     if len(sets) != len(names) or not all(sets):
         raise InputError(f"{name}: expected at least one element for each of {list(names)}, got {covers!r}")
@@ -188,7 +189,7 @@ def _coverage(
     return incidence, value, bool((incidence.sum(axis=0) > 1.0).any())
 
 
-def _proportional(bids: Bids, incidence: _Incidence, value: _Vector, share: float) -> _Chosen:
+def _proportional(bids: Bids, incidence: _Incidence, value: _Worths, share: float) -> _Chosen:
     """Who is taken, in order of cost per value added, before the first who asks more than its proportional share."""
     batch, agents = bids.shape
     taken = np.zeros((batch, agents), dtype=bool)
@@ -210,7 +211,7 @@ def _proportional(bids: Bids, incidence: _Incidence, value: _Vector, share: floa
     return taken
 
 
-def _critical(bids: Bids, i: int, incidence: _Incidence, value: _Vector, share: float) -> Float64[np.ndarray, " batch"]:
+def _critical(bids: Bids, i: int, incidence: _Incidence, value: _Worths, share: float) -> Float64[np.ndarray, " batch"]:
     """The greatest cost at which agent i is still taken: the best place that it could have had, among those who come without it."""
     batch, agents = bids.shape
     others = np.arange(agents) != i
