@@ -137,7 +137,7 @@ def marginal_cost_sharing(agents: Participants = 3, *, prior: Beliefs = None, co
         formula="S* = argmax sum_{i in S} b_i - C(S); t_i = b_i x_i - (W(b) - W(b_-i))",
         source="H. Moulin and S. Shenker, Economic Theory 18 (2001)",
         resized=resizer(marginal_cost_sharing, prior, cost=cost) if isinstance(cost, int | float) else None,
-    )
+    ).in_groves_form()
 
 
 def serial_cost_sharing(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from hurwicz._foundation import InputError, ShapeError
 from hurwicz.mechanisms.single_parameter import check_reports
-from hurwicz.settings import Claim, JointPrior, Outcome, Outcomes
+from hurwicz.settings import AffineMaximiser, Claim, JointPrior, Outcome, Outcomes
 from hurwicz.typespaces import TypeSpace
 
 Reports: TypeAlias = Mapping[str, Float64[np.ndarray, "batch _dims"]]
@@ -40,6 +40,7 @@ class MultiParameterMechanism:
         source: paper, theorem.
         labels: agent name → what each component means ("item A", "units 2"), for stories and tables.
         resized: the same mechanism for other participants.
+        form: the form that truthfulness follows from, where the mechanism is of one: the auditor checks it and proves by it.
 
     Example:
         >>> from hurwicz.settings import beliefs
@@ -64,6 +65,7 @@ class MultiParameterMechanism:
     source: str = ""
     labels: Mapping[str, Sequence[str]] | None = None
     resized: Callable[[Sequence[str]], MultiParameterMechanism] | None = None
+    form: AffineMaximiser | None = None
 
     def __post_init__(self) -> None:
         """Refuse sides that do not fit the agents."""
@@ -137,3 +139,22 @@ class MultiParameterMechanism:
         types = {name: np.asarray(true_types[name], dtype=np.float64) for name in self.agents}
         allocation = self.efficient(types) if self.efficient is not None else self.rule(types)[0]
         return Outcomes(dict(allocation), {name: np.zeros(len(types[name])) for name in self.agents})
+
+    def in_groves_form(
+        self, *, worth: Float64[np.ndarray, " _dims"] | float = 0.0, weights: Mapping[str, float] | None = None
+    ) -> MultiParameterMechanism:
+        """The same mechanism, declared an affine maximiser: its allocation maximises sum_i w_i v_i(x) + sum_i <worth, x_i>.
+
+        Args:
+            worth: what each component of an allocation is worth to the planner (below 0: a reserve).
+            weights: agent name → w_i; all 1, Groves' form, if omitted.
+
+        Source:
+            T. Groves, Econometrica 41 (1973); K. Roberts, "The characterization of implementable choice rules" (1979).
+        """
+
+        def planner(outcomes: Outcomes) -> Float64[np.ndarray, " batch"]:
+            each = [(np.asarray(outcomes.allocation[name], dtype=np.float64) * worth).sum(axis=1) for name in self.agents]
+            return np.asarray(sum(each), dtype=np.float64)
+
+        return replace(self, form=AffineMaximiser(dict.fromkeys(self.agents, 1.0) if weights is None else dict(weights), planner))

@@ -60,7 +60,9 @@ def multi_unit_vickrey(
         Claim(Property.EX_POST_IR, True, "", _VICKREY),
         Claim(Property.STRONG_BUDGET_BALANCE, False, "the seller keeps the revenue", _VICKREY),
     ]
-    return _multi_demand("multi-unit Vickrey", agents, prior, units, demand, reserve, ties, _externality, claims, multi_unit_vickrey)
+    return _multi_demand(
+        "multi-unit Vickrey", agents, prior, units, demand, reserve, ties, _externality, claims, multi_unit_vickrey
+    ).in_groves_form(worth=-float(reserve))
 
 
 def multi_unit_uniform_price(

@@ -90,7 +90,7 @@ def second_price_procurement(
         Claim(Property.BIC, True, "follows from DSIC", _SOURCE),
         Claim(Property.SHILL_PROOF, False, "an ask of the buyer's own lowers the price", _CREDIBLE),
     ]
-    return _tender(
+    made = _tender(
         "second price procurement",
         participants(agents, "seller"),
         prior,
@@ -102,6 +102,9 @@ def second_price_procurement(
         "x_i = 1 if b_i is lowest and b_i <= R; -t_i = x_i min(R, min_{j != i} b_j)",
         second_price_procurement,
     )
+    # a ceiling below the job's value is a charge on every job that is given
+    worth = job_value("second_price_procurement", made.prior, value)
+    return made.in_groves_form(charge=0.0 if ceiling is None else worth - float(ceiling))
 
 
 def job_value(mechanism: str, prior: JointPrior, value: float | None) -> float:

@@ -111,9 +111,10 @@ def uniform_price(
     claims.append(
         Claim(Property.STRONG_BUDGET_BALANCE, free, "a unit for everybody is free" if free else "the seller keeps the revenue", source)
     )
-    return _unit_demand(
+    made = _unit_demand(
         "uniform price", agents, prior, units, reserve, ties, price, claims, f"p = the {pricing} bid", uniform_price, pricing=pricing
     )
+    return made.in_groves_form(charge=float(reserve)) if rejected else made
 
 
 def _unit_demand(

@@ -105,7 +105,7 @@ def second_price(
         *_money(free=len(names) == 1 and not reserves.any()),
         *_efficiency(common, reserves),
     ]
-    return _sealed(
+    made = _sealed(
         "second price",
         common,
         reserves,
@@ -116,6 +116,8 @@ def second_price(
         _VICKREY,
         _resizer(second_price, prior, reserve, ties),
     )
+    # reserves that differ favour some bids by more than a constant: then it is no affine maximiser
+    return made.in_groves_form(charge=float(reserves[0])) if bool((reserves == reserves[0]).all()) else made
 
 
 def third_price(

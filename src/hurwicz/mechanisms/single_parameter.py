@@ -11,7 +11,7 @@ from jaxtyping import Float64
 from numpy.typing import NDArray
 
 from hurwicz._foundation import InputError, ShapeError
-from hurwicz.settings import Beliefs, Claim, JointPrior, Outcome, Outcomes, Participants, beliefs, participants
+from hurwicz.settings import AffineMaximiser, Beliefs, Claim, JointPrior, Outcome, Outcomes, Participants, beliefs, participants
 from hurwicz.typespaces import TypeSpace
 
 Bids: TypeAlias = Float64[np.ndarray, "batch agents"]
@@ -39,6 +39,7 @@ class SingleParameterMechanism:
         formula: the rule in one line.
         source: paper, theorem.
         resized: the same mechanism for other participants: what false names and shill bids need.
+        form: the form that truthfulness follows from, where the mechanism is of one: the auditor checks it and proves by it.
 
     Example:
         >>> import numpy as np
@@ -62,6 +63,7 @@ class SingleParameterMechanism:
     formula: str = ""
     source: str = ""
     resized: Callable[[Sequence[str]], SingleParameterMechanism] | None = None
+    form: AffineMaximiser | None = None
 
     def __post_init__(self) -> None:
         """Refuse sides that do not fit the agents."""
@@ -147,6 +149,21 @@ class SingleParameterMechanism:
     def with_prior(self, prior: Beliefs) -> SingleParameterMechanism:
         """The same rule under other beliefs (and hence type spaces)."""
         return replace(self, prior=beliefs(self.agents, prior))
+
+    def in_groves_form(self, *, charge: float = 0.0) -> SingleParameterMechanism:
+        """The same mechanism, declared to be of Groves' form: shares maximise sum_i side_i theta_i x_i - cost(x) - charge sum_i x_i.
+
+        Args:
+            charge: what the planner sets against every share beside its cost: a reserve.
+
+        Source:
+            T. Groves, Econometrica 41 (1973).
+        """
+
+        def planner(outcomes: Outcomes) -> Float64[np.ndarray, " batch"]:
+            return np.asarray(self.planner_values(outcomes) - charge * self.matrix(outcomes.allocation).sum(axis=1))
+
+        return replace(self, form=AffineMaximiser(dict.fromkeys(self.agents, 1.0), planner))
 
     def _welfare(self, shares: Shares, types: Float64[np.ndarray, "batch agents"]) -> Float64[np.ndarray, " batch"]:
         gross: Float64[np.ndarray, " batch"] = (self.sides * types * shares).sum(axis=1)

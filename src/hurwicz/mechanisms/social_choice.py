@@ -88,7 +88,7 @@ def groves(
         source='T. Groves, "Incentives in teams", Econometrica 41 (1973)',
         guarantees=claims,
         again=resizer(groves, prior, alternatives=alternatives, others_term=others_term, ties=ties),
-    )
+    ).in_groves_form()
 
 
 def clarke_pivot(
@@ -141,7 +141,7 @@ def clarke_pivot(
             Claim(Property.STRONG_BUDGET_BALANCE, False, "pivots pay", "Green and Laffont 1977"),
         ],
         again=resizer(clarke_pivot, prior, alternatives=alternatives, ties=ties),
-    )
+    ).in_groves_form()
 
 
 def expected_externality(

@@ -339,7 +339,7 @@ def vcg_double_auction(
         ),
         "all q efficient trades; buyers pay max(s_(q), b_(q+1)), sellers get min(b_(q), s_(q+1))",
         "W. Vickrey, Journal of Finance 16 (1961)",
-    )
+    ).in_groves_form()
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ _CORE = "R. W. Day and P. Cramton, Operations Research 60 (2012)"
 _GOEREE_LIEN = "J. K. Goeree and Y. Lien, On the impossibility of core-selecting auctions, Theoretical Economics 11 (2016)"
 _MENU = "B. D. Bernheim and M. D. Whinston, QJE 101 (1986)"
 _ROBERTS = "K. Roberts (1979)"
-_MOST = 200_000
+_MOST = 20_000
 _CHUNK = 4_000_000
 
 
@@ -80,7 +80,7 @@ def assignments(names: Sequence[str], goods: Sequence[str], interests: Interests
         interests: bundles that everybody may win one of, or bidder → bundles; every set of goods if ``None``.
 
     Raises:
-        InputError: bundles that name unknown goods, are empty, or stand twice; more than 200,000 assignments.
+        InputError: bundles that name unknown goods, are empty, or stand twice; more than 20,000 assignments.
     """
     supply = {good: list(goods).count(good) for good in goods}
     every = [bundle for k in range(1, len(goods) + 1) for bundle in dict.fromkeys(itertools.combinations(sorted(goods), k))]
@@ -147,7 +147,9 @@ def combinatorial_vcg(
         Claim(Property.STRONG_BUDGET_BALANCE, False, "the seller keeps the revenue", _GREEN_LAFFONT),
     ]
     formula = "x* maximises sum v_i(x); t_i = max_x sum_{j≠i} v_j(x) - sum_{j≠i} v_j(x*)"
-    return _mechanism("combinatorial VCG", agents, prior, goods, interests, ties, _clarke, claims, formula, _VCG, combinatorial_vcg)
+    return _mechanism(
+        "combinatorial VCG", agents, prior, goods, interests, ties, _clarke, claims, formula, _VCG, combinatorial_vcg
+    ).in_groves_form()
 
 
 def combinatorial_pay_as_bid(
@@ -282,7 +284,8 @@ def combinatorial_affine_maximiser(
     formula = "x* maximises sum w_i v_i(x) + c(x); t_i = (max_x {sum_{j≠i} w_j v_j + c} - {sum_{j≠i} w_j v_j + c}(x*)) / w_i"
     decide = partial(_clarke, weights=np.asarray(weighing), reserve=float(reserve))
     made = partial(combinatorial_affine_maximiser, reserve=reserve) if weights is None else None
-    return _mechanism("combinatorial affine maximiser", names, prior, goods, interests, ties, decide, claims, formula, _ROBERTS, made)
+    sold = _mechanism("combinatorial affine maximiser", names, prior, goods, interests, ties, decide, claims, formula, _ROBERTS, made)
+    return sold.in_groves_form(worth=-float(reserve), weights=dict(zip(names, weighing, strict=True)))
 
 
 _Decide = Callable[..., tuple[Float64[FloatArray, "batch assignments"], Float64[FloatArray, "batch bidders"]]]
