@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 import xml.etree.ElementTree as ET
 
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from hurwicz._foundation import GraphError, NotFiniteError, ShapeError
 from hurwicz.prices import PriceGraph
+from hurwicz.prices.graph_drawing import place
 
 
 def small() -> PriceGraph:
@@ -143,3 +147,41 @@ def test_drawings():
     assert text.startswith("flowchart LR")
     assert text.count("-->") == 7
     assert 'n1("a")' in text
+
+
+@settings(deadline=None, max_examples=25)
+@given(seed=st.integers(0, 10**6), size=st.integers(2, 12))
+def test_no_edge_runs_behind_a_node(seed, size):
+    rng = np.random.default_rng(seed)
+    graph = PriceGraph()
+    names = []
+    for k in range(size):
+        inputs = [name for name in names if rng.random() < 0.4]
+        name = "n" * int(rng.integers(1, 9)) + str(k)
+        if inputs and rng.random() < 0.7:
+            graph.function(name, lambda *parts: sum(parts), inputs)
+        else:
+            graph.agent(name, inputs=inputs)
+        names.append(name)
+    graph.loss("loss", lambda *parts: sum(parts), names)
+    drawing = place(graph)
+    assert set(drawing.routes) == {(source, target) for target, node in graph.nodes.items() for source in node.inputs}
+    for edge, route in drawing.routes.items():
+        for (x0, y0), (x1, y1) in itertools.pairwise(route):
+            for name, (x, y) in drawing.at.items():
+                # A stretch stays in the rectangle that its ends span, the curve in a gutter too.
+                across = max(x0, x1) > x - drawing.widths[name] / 2 + 1e-9 and min(x0, x1) < x + drawing.widths[name] / 2 - 1e-9
+                along = max(y0, y1) > y - 0.17 and min(y0, y1) < y + 0.17
+                assert not (across and along), (edge, name)
+    boxes = sorted(drawing.at.values())
+    assert all(a[0] != b[0] or b[1] - a[1] >= 0.6 for a, b in itertools.pairwise(boxes))
+
+
+def test_an_edge_over_two_layers_goes_round_the_node_between():
+    graph = PriceGraph()
+    graph.agent("a")
+    graph.function("f", lambda a: 2.0 * a, ["a"])
+    graph.loss("loss", lambda a, f: (a - f) ** 2, ["a", "f"])
+    drawing = place(graph)
+    assert max(abs(y - drawing.at["f"][1]) for _, y in drawing.routes["a", "loss"]) >= 0.6
+    assert len(drawing.routes["a", "f"]) == 4

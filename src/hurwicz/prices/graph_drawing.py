@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING
+import itertools
+from dataclasses import dataclass
 
 from hurwicz.prices.graph import Kind, PriceGraph
-
-if TYPE_CHECKING:
-    import networkx
 
 _COLOURS: dict[Kind, tuple[str, str]] = {
     "source": ("#eef2f6", "#607489"),
@@ -62,26 +60,74 @@ def mermaid(graph: PriceGraph) -> str:
     return "\n".join(lines)
 
 
-def _layout(graph: PriceGraph, network: networkx.DiGraph) -> dict[str, tuple[float, float]]:
-    """Layers by longest path to the loss, each ordered by the mean height of its neighbours (Sugiyama et al. 1981)."""
+_ROW = 0.62  # inches between rows
+_GUTTER = 0.75  # inches between columns
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """Where everything goes, in inches: ``at`` the middles of the boxes, ``widths`` theirs, ``routes`` the edges as corner points.
+
+    A route is straight within a column and turns in the gutters only: no edge runs behind a box.
+    """
+
+    at: dict[str, tuple[float, float]]
+    widths: dict[str, float]
+    routes: dict[tuple[str, str], list[tuple[float, float]]]
+
+
+def place(graph: PriceGraph) -> Drawing:
+    """Layers by longest path to the loss, each ordered by the mean height of its neighbours; an edge over several layers has a row in each.
+
+    Example:
+        >>> drawing = place(PriceGraph.from_loss(lambda x: x["a"] ** 2, {"a": ()}))
+        >>> len(drawing.routes["a", "loss"])
+        4
+
+    Source: K. Sugiyama, S. Tagawa and M. Toda, "Methods for Visual Understanding of Hierarchical System Structures", IEEE Transactions
+    on Systems, Man, and Cybernetics 11(2), 1981.
+    """
     import networkx as nx
 
+    network = graph.network()
     depth = dict.fromkeys(graph.nodes, 0)
     for name in reversed(list(nx.topological_sort(network))):
         depth[name] = max((depth[target] + 1 for target in network.successors(name)), default=0)
     deepest = max(depth.values())
-    layers: list[list[str]] = [[] for _ in range(deepest + 1)]
+    layers: list[list[str | tuple[str, str, int]]] = [[] for _ in range(deepest + 1)]
+    near: dict[str | tuple[str, str, int], list[str | tuple[str, str, int]]] = {name: [] for name in graph.nodes}
     for name in graph.nodes:
         layers[deepest - depth[name]].append(name)
-    height: dict[str, float] = {}
+    chains: dict[tuple[str, str], list[str | tuple[str, str, int]]] = {}
+    for source, target in network.edges:
+        passes: list[str | tuple[str, str, int]] = [
+            (source, target, k) for k in range(deepest - depth[source] + 1, deepest - depth[target])
+        ]
+        chain = chains[source, target] = [source, *passes, target]
+        for k, stop in enumerate(passes, start=1):
+            layers[deepest - depth[source] + k].append(stop)
+            near[stop] = []
+        for before, after in itertools.pairwise(chain):
+            near[before].append(after)
+            near[after].append(before)
+    height: dict[str | tuple[str, str, int], float] = {}
     for layer in layers:
         height.update({name: index - (len(layer) - 1) / 2 for index, name in enumerate(layer)})
     for sweep in range(6):
         for layer in layers if sweep % 2 else reversed(layers):
-            near = {name: [height[other] for other in (*network.predecessors(name), *network.successors(name))] for name in layer}
-            layer.sort(key=lambda name: sum(near[name]) / len(near[name]) if near[name] else height[name])
+            layer.sort(key=lambda name: sum(height[other] for other in near[name]) / len(near[name]) if near[name] else height[name])
             height.update({name: index - (len(layer) - 1) / 2 for index, name in enumerate(layer)})
-    return {name: (float(column), -height[name]) for column, layer in enumerate(layers) for name in layer}
+    widths = {name: max(0.62, 0.088 * len(_label(graph, name)) + 0.3) for name in graph.nodes}
+    widest = max(widths.values())
+    where = {name: ((widest + _GUTTER) * column, -_ROW * height[name]) for column, layer in enumerate(layers) for name in layer}
+    routes = {}
+    for (source, target), chain in chains.items():
+        corners = [(where[source][0] + widths[source] / 2, where[source][1])]
+        for before, after in itertools.pairwise(chain):
+            corners.append((where[before][0] + widest / 2, where[before][1]))
+            corners.append((where[after][0] - widest / 2, where[after][1]))
+        routes[source, target] = [*corners, (where[target][0] - widths[target] / 2, where[target][1])]
+    return Drawing({name: where[name] for name in graph.nodes}, widths, routes)
 
 
 def svg(graph: PriceGraph) -> str:
@@ -94,34 +140,38 @@ def svg(graph: PriceGraph) -> str:
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
     from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
+    from matplotlib.path import Path
 
-    network = graph.network()
-    places = _layout(graph, network)
-    columns = 1 + max(place[0] for place in places.values())
-    rows = 1 + max(place[1] for place in places.values()) - min(place[1] for place in places.values())
-    widths = {name: max(0.62, 0.088 * len(_label(graph, name)) + 0.3) for name in graph.nodes}
-    pitch = max(widths.values()) + 0.75
-    figure = Figure(figsize=(pitch * columns, max(0.62 * rows + 0.75, 1.5)))
+    drawing = place(graph)
+    at, widths = drawing.at, drawing.widths
+    stops = [*at.values(), *(corner for route in drawing.routes.values() for corner in route)]
+    xs, ys = [x for x, _ in at.values()], [y for _, y in stops]
+    edge = max(widths.values()) / 2 + 0.15
+    figure = Figure(figsize=(max(xs) - min(xs) + 2 * edge, max(max(ys) - min(ys) + 0.8, 1.5)))
     FigureCanvasSVG(figure)
     axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
     axes.set_axis_off()
-    at = {name: (pitch * x, 0.62 * y) for name, (x, y) in places.items()}
-    for source, target in network.edges:
+    for (_, target), route in drawing.routes.items():
         told = graph.nodes[target].kind in ("agent", "population")
-        (x0, y0), (x1, y1) = at[source], at[target]
-        start, end = (x0 + widths[source] / 2, y0), (x1 - widths[target] / 2, y1)
+        points, codes = [route[0]], [Path.MOVETO]
+        for k, (x, y) in enumerate(route[1:]):
+            x0, y0 = points[-1]
+            if (x, y) == (x0, y0):
+                continue  # an arrow cannot point along a stretch of no length
+            if k % 2 and y != y0:  # in a gutter
+                points += [((x0 + x) / 2, y0), ((x0 + x) / 2, y), (x, y)]
+                codes += [Path.CURVE4] * 3
+            else:
+                points.append((x, y))
+                codes.append(Path.LINETO)
         axes.add_patch(
             FancyArrowPatch(
-                start,
-                end,
+                path=Path(points, codes),
                 arrowstyle="-|>",
                 mutation_scale=9,
                 linewidth=1.0,
                 color="#8a97a3",
                 linestyle=(0, (3, 2)) if told else "solid",
-                connectionstyle="arc3,rad=0.0",
-                shrinkA=1,
-                shrinkB=1,
                 zorder=1,
             )
         )
@@ -139,8 +189,6 @@ def svg(graph: PriceGraph) -> str:
         box.set(facecolor=fill, edgecolor=line, linewidth=1.6 if kind == "loss" else 1.0, zorder=3)
         axes.add_patch(box)
         axes.text(x, y, _label(graph, name), ha="center", va="center", fontsize=9, color="#1d2730", zorder=4)
-    xs, ys = [place[0] for place in at.values()], [place[1] for place in at.values()]
-    edge = max(widths.values()) / 2 + 0.15
     axes.set_xlim(min(xs) - edge, max(xs) + edge)
     axes.set_ylim(min(ys) - 0.4, max(ys) + 0.4)
     axes.set_aspect("equal")
