@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-NAMES = ("gradient_step", "rounds", "giant", "clarke", "dispatch", "equilibria", "ppo")
+NAMES = ("gradient_step", "rounds", "giant", "clarke", "dispatch", "equilibria", "ppo", "winner_determination", "audit")
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -18,7 +18,7 @@ from hurwicz.audits.evaluation import Evaluator
 from hurwicz.audits.executors import Executor, Serial
 from hurwicz.audits.profiles import plain
 
-_COMPILED = 20_000_000  # checks from which on the compiled loop is worth its import
+_COMPILED = 3_000_000  # checks from which on the compiled loop is worth its import
 _ROWS = 1 << 16  # profiles in a batch
 Told = Callable[[float], None] | None
 
