@@ -158,9 +158,7 @@ def bid_span(
     return float(low), float(high)
 
 
-def _look(
-    route: Route, agent: int, side: float, laws: list[Strategy], base: Float64[FloatArray, " bids"], gap: float, refine: int
-) -> _Look:
+def _look(route: Route, agent: int, side: float, laws: list[Strategy], base: Float64[FloatArray, "bids"], gap: float, refine: int) -> _Look:
     """One agent's best responses. Bids and values are taken times the agent's side, so that a seller is looked at as a buyer."""
     own = laws[agent]
     span = float(base[-1] - base[0])
@@ -214,7 +212,9 @@ def _look(
     )
 
 
-def _best(values: Float64[FloatArray, " types"], points: Float64[FloatArray, " bids"], found: Interim) -> tuple[FloatArray, FloatArray]:
+def _best(
+    values: Float64[FloatArray, "types"], points: Float64[FloatArray, "bids"], found: Interim
+) -> tuple[Float64[FloatArray, "types"], Float64[FloatArray, "types"]]:
     """max_b v X(b) - T(b) and the bid, for each type."""
     out, bid = np.empty(len(values)), np.empty(len(values))
     chunk = max(1, _BLOCK // len(points))
@@ -227,14 +227,14 @@ def _best(values: Float64[FloatArray, " types"], points: Float64[FloatArray, " b
 
 
 def _upper(
-    values: Float64[FloatArray, " types"],
+    values: Float64[FloatArray, "types"],
     side: float,
-    points: Float64[FloatArray, " bids"],
+    points: Float64[FloatArray, "bids"],
     found: Interim,
     *,
-    floor: Float64[FloatArray, " types"],
-    limit: Float64[FloatArray, " types"],
-) -> tuple[Float64[FloatArray, " types"] | None, Int64[np.ndarray, " segments"]]:
+    floor: Float64[FloatArray, "types"],
+    limit: Float64[FloatArray, "types"],
+) -> tuple[Float64[FloatArray, "types"] | None, Int64[np.ndarray, "segments"]]:
     """For each type a bound on u over all segments between neighbouring points, and the segments where it passes the type's limit."""
     # In the reflected picture a seller's bids run from its highest ask to its lowest.
     flip = slice(None) if side > 0 else slice(None, None, -1)

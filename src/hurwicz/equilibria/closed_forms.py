@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from hurwicz._foundation import FloatArray, InputError
 
 
-def first_price_bids(values: ArrayLike, bidders: int) -> Float64[FloatArray, " *shape"]:
+def first_price_bids(values: ArrayLike, bidders: int) -> Float64[FloatArray, "*shape"]:
     """beta(v) = (n - 1) v / n (Vickrey 1961).
 
     Example:
@@ -19,7 +19,7 @@ def first_price_bids(values: ArrayLike, bidders: int) -> Float64[FloatArray, " *
     return np.asarray((bidders - 1) / bidders * np.asarray(values, dtype=np.float64))
 
 
-def all_pay_bids(values: ArrayLike, bidders: int) -> Float64[FloatArray, " *shape"]:
+def all_pay_bids(values: ArrayLike, bidders: int) -> Float64[FloatArray, "*shape"]:
     """beta(v) = (n - 1) v^n / n (Krishna, Auction Theory, section 3.2).
 
     Example:
@@ -29,7 +29,7 @@ def all_pay_bids(values: ArrayLike, bidders: int) -> Float64[FloatArray, " *shap
     return np.asarray((bidders - 1) / bidders * np.asarray(values, dtype=np.float64) ** bidders)
 
 
-def discriminatory_bids(values: ArrayLike, bidders: int, units: int) -> Float64[FloatArray, " *shape"]:
+def discriminatory_bids(values: ArrayLike, bidders: int, units: int) -> Float64[FloatArray, "*shape"]:
     """beta(v) = E[Y_k | Y_k < v], Y_k the k-th highest of n - 1 rivals; a/(a+b) I_v(a+1, b) / I_v(a, b) with a = n - k, b = k.
 
     I is the regularised incomplete beta function: P(Y_k < v) = I_v(n - k, k) (Krishna, Auction Theory, section 13.5).
@@ -55,9 +55,7 @@ def discriminatory_bids(values: ArrayLike, bidders: int, units: int) -> Float64[
     return np.asarray(np.where(below > 0.0, a / (a + b) * betainc(a + 1, b, v) / np.where(below > 0.0, below, 1.0), 0.0))
 
 
-def chatterjee_samuelson_bids(
-    values: ArrayLike, costs: ArrayLike
-) -> tuple[Float64[FloatArray, " *values"], Float64[FloatArray, " *costs"]]:
+def chatterjee_samuelson_bids(values: ArrayLike, costs: ArrayLike) -> tuple[Float64[FloatArray, "*values"], Float64[FloatArray, "*costs"]]:
     """The linear equilibrium of the ½-double auction: the buyer bids 2 v / 3 + 1 / 12, the seller asks 2 c / 3 + 1 / 4.
 
     One of a continuum of equilibria; it reaches the second best, gains of 9/64 (Chatterjee and Samuelson 1983; Myerson and Satterthwaite
@@ -72,7 +70,7 @@ def chatterjee_samuelson_bids(
     return np.asarray(2.0 * v / 3.0 + 1.0 / 12.0), np.asarray(2.0 * c / 3.0 + 0.25)
 
 
-def asymmetric_uniform_bids(values: ArrayLike, own: float, other: float) -> Float64[FloatArray, " *shape"]:
+def asymmetric_uniform_bids(values: ArrayLike, own: float, other: float) -> Float64[FloatArray, "*shape"]:
     """First price, U[0, w] against U[0, w']: beta(v) = (1 - sqrt(1 - k v²)) / (k v), k = 1/w² - 1/w'² (Griesmer, Levitan, Shubik 1967).
 
     Written as v / (1 + sqrt(1 - k v²)), which is exact at k = 0 (both alike: half the value) and at v = 0.
@@ -95,7 +93,7 @@ def asymmetric_uniform_bids(values: ArrayLike, own: float, other: float) -> Floa
     return np.asarray(v / (1.0 + np.sqrt(np.maximum(1.0 - (1.0 / own**2 - 1.0 / other**2) * v**2, 0.0))))
 
 
-def sequential_first_price_bids(values: ArrayLike, bidders: int, items: int, round_: int) -> Float64[FloatArray, " *shape"]:
+def sequential_first_price_bids(values: ArrayLike, bidders: int, items: int, round_: int) -> Float64[FloatArray, "*shape"]:
     """beta_k(v) = (n - K) / (n - k + 1) v in round k of K, one unit of demand each (Weber 1983).
 
     Example:

@@ -85,7 +85,7 @@ class Collocation:
         return Fit(coefficients, degree, 1e-3, self._loss(game, coefficients, degree), best, gain)
 
     @staticmethod
-    def _learned(game: MonotoneGame) -> tuple[FloatArray, ...]:
+    def _learned(game: MonotoneGame) -> tuple[Float64[FloatArray, "_knots"], ...]:
         """Mean bids of 300 rounds of regret matching on 40 values and 81 bids an agent, at the game's knots."""
         coarse = sealed_bid_game(game.mechanism, types=40, bids=81, bid_range=(game.low, game.high), route=game.route)
         learner = RegretMatching()
@@ -148,22 +148,26 @@ class Collocation:
         del game
         return {"degree": float(state.degree), "loss": state.loss}
 
-    def result(self, game: MonotoneGame, state: Fit) -> tuple[FloatArray, ...]:
+    def result(self, game: MonotoneGame, state: Fit) -> tuple[Float64[FloatArray, "_knots"], ...]:
         """The bids that left least to gain."""
         del game
         return state.best
 
     @staticmethod
-    def _place(values: Float64[FloatArray, " knots"]) -> FloatArray:
+    def _place(values: Float64[FloatArray, "knots"]) -> Float64[FloatArray, "knots"]:
         return np.asarray(2.0 * (values - values[0]) / (values[-1] - values[0]) - 1.0)
 
-    def _bids(self, game: MonotoneGame, coefficients: Float64[FloatArray, " coefficients"], degree: int) -> list[FloatArray]:
+    def _bids(
+        self, game: MonotoneGame, coefficients: Float64[FloatArray, "coefficients"], degree: int
+    ) -> list[Float64[FloatArray, "_knots"]]:
         parts = np.split(coefficients, len(game.groups))
         curves = [np.polynomial.chebyshev.chebval(self._place(v), c) for v, c in zip(game.values, parts, strict=True)]
         assert all(len(c) == degree + 1 for c in parts)
         return [np.asarray(np.maximum.accumulate(np.clip(b, game.low, game.high))) for b in curves]
 
-    def _conditions(self, game: MonotoneGame, coefficients: Float64[FloatArray, " coefficients"], degree: int) -> FloatArray:
+    def _conditions(
+        self, game: MonotoneGame, coefficients: Float64[FloatArray, "coefficients"], degree: int
+    ) -> Float64[FloatArray, "conditions"]:
         bids = self._bids(game, coefficients, degree)
         laws = game.laws(bids)
         h = self.width * (game.high - game.low)
@@ -194,7 +198,7 @@ class Collocation:
             out.append(_PULL * np.maximum(table[:-1].max(axis=1) - at_own, 0.0) / (game.high - game.low))
         return np.concatenate(out)
 
-    def _loss(self, game: MonotoneGame, coefficients: Float64[FloatArray, " coefficients"], degree: int) -> float:
+    def _loss(self, game: MonotoneGame, coefficients: Float64[FloatArray, "coefficients"], degree: int) -> float:
         return float((self._conditions(game, coefficients, degree) ** 2).sum())
 
 

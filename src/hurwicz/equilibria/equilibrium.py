@@ -45,7 +45,7 @@ class Equilibrium:
         """Largest gain of any type looked at from the best bid found."""
         return self.certificate.epsilon
 
-    def bid(self, agent: str, types: ArrayLike) -> Float64[FloatArray, " *shape"]:
+    def bid(self, agent: str, types: ArrayLike) -> Float64[FloatArray, "*shape"]:
         """The (mean) bid of ``agent`` at ``types``; of a mixed strategy, at the nearest of its types."""
         strategy, asked = self.strategies[agent], np.asarray(types, dtype=np.float64)
         if isinstance(strategy, MonotoneStrategy):

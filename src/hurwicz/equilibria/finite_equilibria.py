@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float64
 
 from hurwicz._foundation import FloatArray, InputError, MissingExtraError, SolverError
 from hurwicz.equilibria.games import FiniteGame, MixedProfile, exploitability
@@ -21,7 +22,9 @@ def _gambit() -> Any:
     return pygambit
 
 
-def nash_equilibria(game: FiniteGame, *, method: str | None = None, tolerance: float = 1e-8) -> list[list[FloatArray]]:
+def nash_equilibria(
+    game: FiniteGame, *, method: str | None = None, tolerance: float = 1e-8
+) -> list[list[Float64[FloatArray, "1 _actions"]]]:
     """Nash equilibria of a small game in strategic form, each verified here: what leaves a gain is not passed on.
 
     Args:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from jaxtyping import Float64
 
 from hurwicz._foundation import FloatArray, InputError, Solution, SolverError, Status
 from hurwicz.equilibria.strategies import MonotoneStrategy
@@ -82,8 +83,12 @@ def first_price_odes(priors: Mapping[str, DensityPrior], *, knots: int = 801) ->
 
 
 def _shoot(
-    ratios: Sequence[tuple[FloatArray, FloatArray]], highs: FloatArray, low: float, top: float, knots: int
-) -> tuple[bool, FloatArray, FloatArray]:
+    ratios: Sequence[tuple[Float64[FloatArray, "_points"], Float64[FloatArray, "_points"]]],
+    highs: Float64[FloatArray, "bidders"],
+    low: float,
+    top: float,
+    knots: int,
+) -> tuple[bool, Float64[FloatArray, "bids"], Float64[FloatArray, "bidders bids"]]:
     """Whether some phi_i meets b on the way down from ``top``; bids (falling) and values there."""
     from scipy.integrate import solve_ivp
 

@@ -27,7 +27,7 @@ class InterimGame(Protocol):
         ...
 
     @property
-    def weights(self) -> Sequence[Float64[FloatArray, " _types"]]:
+    def weights(self) -> Sequence[Float64[FloatArray, "_types"]]:
         """Probability of each type of each player."""
         ...
 
@@ -41,12 +41,12 @@ class InterimGame(Protocol):
         ...
 
 
-def uniform_profile(game: InterimGame) -> list[FloatArray]:
+def uniform_profile(game: InterimGame) -> list[Float64[FloatArray, "_types _actions"]]:
     """Every action as likely as every other."""
     return [np.full((len(w), size), 1.0 / size) for w, size in zip(game.weights, game.sizes, strict=True)]
 
 
-def gains(game: InterimGame, profile: MixedProfile) -> list[Float64[FloatArray, " _types"]]:
+def gains(game: InterimGame, profile: MixedProfile) -> list[Float64[FloatArray, "_types"]]:
     """What each type of each player gains by its best action: all zero at an equilibrium.
 
     Example:
@@ -85,7 +85,7 @@ class FiniteGame:
         if not payoffs:
             raise InputError("FiniteGame: expected at least one player, got none")
         first = np.shape(payoffs[0])
-        self.payoffs: tuple[Float64[FloatArray, " *actions"], ...] = tuple(
+        self.payoffs: tuple[Float64[FloatArray, "*actions"], ...] = tuple(
             float64_array(p, f"payoffs of player {k + 1}", shape=first) for k, p in enumerate(payoffs)
         )
         if len(first) != len(self.payoffs) or 0 in first:
@@ -102,7 +102,7 @@ class FiniteGame:
         return self.payoffs[0].shape
 
     @property
-    def weights(self) -> list[Float64[FloatArray, " _types"]]:
+    def weights(self) -> list[Float64[FloatArray, "_types"]]:
         """One type a player."""
         return [np.ones(1) for _ in self.payoffs]
 
@@ -110,7 +110,7 @@ class FiniteGame:
         """Expected payoff of each action."""
         return [self._facing(k, profile)[None] for k in range(len(self.payoffs))]
 
-    def _facing(self, player: int, profile: MixedProfile) -> FloatArray:
+    def _facing(self, player: int, profile: MixedProfile) -> Float64[FloatArray, "actions"]:
         table = self.payoffs[player]
         for k in reversed(range(len(self.payoffs))):
             if k != player:
@@ -128,7 +128,7 @@ class FiniteGame:
             stable &= u >= u.max(axis=k, keepdims=True) - tolerance
         return [tuple(int(i) for i in row) for row in np.argwhere(stable)]
 
-    def expected(self, profile: MixedProfile) -> Float64[FloatArray, " players"]:
+    def expected(self, profile: MixedProfile) -> Float64[FloatArray, "players"]:
         """Expected payoff of each player."""
         return np.asarray([float(self._facing(k, profile) @ profile[k][0]) for k in range(len(self.payoffs))])
 
@@ -164,7 +164,7 @@ class TabularGame:
     """
 
     def __init__(self, payoffs: Sequence[ArrayLike], prior: ArrayLike, names: Sequence[str] | None = None) -> None:
-        self.prior: Float64[FloatArray, " *types"] = float64_array(prior, "TabularGame prior")
+        self.prior: Float64[FloatArray, "*types"] = float64_array(prior, "TabularGame prior")
         self.payoffs: tuple[Float64[FloatArray, "_types *actions"], ...] = tuple(
             float64_array(p, f"payoffs of player {k + 1}") for k, p in enumerate(payoffs)
         )
@@ -186,7 +186,7 @@ class TabularGame:
         return self.payoffs[0].shape[1:]
 
     @property
-    def weights(self) -> list[Float64[FloatArray, " _types"]]:
+    def weights(self) -> list[Float64[FloatArray, "_types"]]:
         """Probability of each type of each player."""
         players = range(self.prior.ndim)
         return [self.prior.sum(axis=tuple(j for j in players if j != k)) for k in players]

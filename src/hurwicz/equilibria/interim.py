@@ -24,8 +24,8 @@ _PROBES = 600
 class Interim(NamedTuple):
     """Expected share and payment at each bid, with the standard error of the utility scale where it was sampled (0 where exact)."""
 
-    share: Float64[FloatArray, " bids"]
-    payment: Float64[FloatArray, " bids"]
+    share: Float64[FloatArray, "bids"]
+    payment: Float64[FloatArray, "bids"]
     error: float
 
 
@@ -38,7 +38,7 @@ class Route(Protocol):
         """In a few words, for the statistics of a run."""
         ...
 
-    def at(self, agent: int, bids: Float64[FloatArray, " bids"], laws: Sequence[BidLaw]) -> Interim:
+    def at(self, agent: int, bids: Float64[FloatArray, "bids"], laws: Sequence[BidLaw]) -> Interim:
         """X_i and T_i at ``bids`` where everybody's bid, the agent's own left aside, follows ``laws``."""
         ...
 
@@ -73,7 +73,9 @@ def count_distribution(
     return np.clip(out, 0.0, 1.0)
 
 
-def _rivals(laws: Sequence[BidLaw], agent: int, bids: Float64[FloatArray, " bids"]) -> tuple[FloatArray, FloatArray]:
+def _rivals(
+    laws: Sequence[BidLaw], agent: int, bids: Float64[FloatArray, "bids"]
+) -> tuple[Float64[FloatArray, "rivals bids"], Float64[FloatArray, "rivals bids"]]:
     """P(above) and P(tied) for every rival at every bid."""
     tied = np.stack([law.at(bids) for k, law in enumerate(laws) if k != agent])
     below = np.stack([law.below(bids) for k, law in enumerate(laws) if k != agent])
@@ -93,15 +95,15 @@ class CountsRoute:
     name: str = "exact, by counts of rivals above and tied"
 
     def canonical(
-        self, agent: int, bids: Float64[FloatArray, " rows"], above: Int64[np.ndarray, " rows"], tied: Int64[np.ndarray, " rows"]
-    ) -> FloatArray:
+        self, agent: int, bids: Float64[FloatArray, "rows"], above: Int64[np.ndarray, "rows"], tied: Int64[np.ndarray, "rows"]
+    ) -> Float64[FloatArray, "rows agents"]:
         """A profile with those counts for each row."""
         rivals = len(self.mechanism.agents) - 1
         place = np.arange(rivals)
         others = np.where(place < above[:, None], self.high, np.where(place < (above + tied)[:, None], bids[:, None], self.low))
         return np.insert(others, agent, bids, axis=1)
 
-    def at(self, agent: int, bids: Float64[FloatArray, " bids"], laws: Sequence[BidLaw]) -> Interim:
+    def at(self, agent: int, bids: Float64[FloatArray, "bids"], laws: Sequence[BidLaw]) -> Interim:
         """Exact sums over the counts."""
         chance = count_distribution(*_rivals(laws, agent, bids))
         rivals = len(laws) - 1
@@ -135,20 +137,24 @@ class ThresholdRoute:
         """Says which order statistic."""
         return f"exact, by the rivals' bid number {self.order} from the top"
 
-    def canonical(self, agent: int, bids: Float64[FloatArray, " rows"], threshold: Float64[FloatArray, " rows"]) -> FloatArray:
+    def canonical(
+        self, agent: int, bids: Float64[FloatArray, "rows"], threshold: Float64[FloatArray, "rows"]
+    ) -> Float64[FloatArray, "rows agents"]:
         """A profile whose j-th highest rival bid is ``threshold``, for each row."""
         place = np.arange(len(self.mechanism.agents) - 1)
         others = np.where(place < self.order, threshold[:, None], self.low)
         return np.insert(others, agent, bids, axis=1)
 
-    def _distribution(self, laws: Sequence[BidLaw], agent: int, at: FloatArray) -> tuple[FloatArray, FloatArray]:
+    def _distribution(
+        self, laws: Sequence[BidLaw], agent: int, at: Float64[FloatArray, "points"]
+    ) -> tuple[Float64[FloatArray, "points"], Float64[FloatArray, "points"]]:
         """P(Y_j < y) and P(Y_j <= y)."""
         above, tied = _rivals(laws, agent, at)
         none = np.zeros_like(above)
         strictly = count_distribution(above + tied, none)[: self.order, 0].sum(axis=0)
         return strictly, count_distribution(above, none)[: self.order, 0].sum(axis=0)
 
-    def at(self, agent: int, bids: Float64[FloatArray, " bids"], laws: Sequence[BidLaw]) -> Interim:
+    def at(self, agent: int, bids: Float64[FloatArray, "bids"], laws: Sequence[BidLaw]) -> Interim:
         """Sums over atoms, the midpoint rule between knots; no cell straddles the own bid."""
         atoms = any(not law.atomless for k, law in enumerate(laws) if k != agent)
         knots = np.unique(np.concatenate([law.knots for k, law in enumerate(laws) if k != agent]))
@@ -176,7 +182,14 @@ class ThresholdRoute:
             self._tied(agent, bids, laws, share, payment)
         return Interim(share, payment, 0.0)
 
-    def _tied(self, agent: int, bids: Float64[FloatArray, " bids"], laws: Sequence[BidLaw], share: FloatArray, payment: FloatArray) -> None:
+    def _tied(
+        self,
+        agent: int,
+        bids: Float64[FloatArray, "bids"],
+        laws: Sequence[BidLaw],
+        share: Float64[FloatArray, "bids"],
+        payment: Float64[FloatArray, "bids"],
+    ) -> None:
         """Adds the profiles in which the threshold is the own bid."""
         chance = count_distribution(*_rivals(laws, agent, bids))
         counts = CountsRoute(self.mechanism, self.low, self.high)
@@ -200,7 +213,7 @@ class TableRoute:
     budget: int = 1_000
     name: str = "product of the rivals' bid distributions"
 
-    def at(self, agent: int, bids: Float64[FloatArray, " bids"], laws: Sequence[BidLaw]) -> Interim:
+    def at(self, agent: int, bids: Float64[FloatArray, "bids"], laws: Sequence[BidLaw]) -> Interim:
         """Sums over all combinations of the rivals' nodes."""
         others = [k for k in range(len(laws)) if k != agent]
         count = max(4, int(self.budget ** (1.0 / max(len(others), 1))))
@@ -234,14 +247,14 @@ class MonteCarloRoute:
     mechanism: SingleParameterMechanism
     samples: int = 4096
     seed: int = 0
-    _levels: dict[int, FloatArray] = field(default_factory=dict, repr=False, compare=False)
+    _levels: dict[int, Float64[FloatArray, "samples agents"]] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def name(self) -> str:
         """Says how many draws."""
         return f"{self.samples} seeded draws of the rivals"
 
-    def at(self, agent: int, bids: Float64[FloatArray, " bids"], laws: Sequence[BidLaw]) -> Interim:
+    def at(self, agent: int, bids: Float64[FloatArray, "bids"], laws: Sequence[BidLaw]) -> Interim:
         """Sample means; the error is the largest standard error of X_i and T_i over the bids."""
         if agent not in self._levels:
             from scipy.stats import qmc

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float64
 
 from hurwicz._foundation import FloatArray, InputError
 from hurwicz.equilibria.games import InterimGame, MixedProfile, exploitability, uniform_profile
@@ -54,7 +55,7 @@ class _Learner:
         return Play(profile, [p.copy() for p in profile], zero, [np.zeros(len(p)) for p in profile], memory)
 
     @staticmethod
-    def _record(state: Play, tables: list[FloatArray]) -> Play:
+    def _record(state: Play, tables: list[Float64[FloatArray, "_types _actions"]]) -> Play:
         total = [t + u for t, u in zip(state.total, tables, strict=True)]
         earned = [e + (p * u).sum(axis=1) for e, p, u in zip(state.earned, state.profile, tables, strict=True)]
         return replace(state, total=total, earned=earned, round=state.round + 1)
@@ -78,12 +79,12 @@ class _Learner:
         del game
         return {"regret": cce_gap(state)}
 
-    def result(self, game: InterimGame, state: Play) -> list[FloatArray]:
+    def result(self, game: InterimGame, state: Play) -> list[Float64[FloatArray, "_types _actions"]]:
         """The less exploitable of the average and the present profile."""
         return [np.asarray(p) for p in self._look(game, state)[1]]
 
 
-def _averaged(mean: Any, profile: Any, share: float) -> list[FloatArray]:
+def _averaged(mean: Any, profile: Any, share: float) -> list[Float64[FloatArray, "_types _actions"]]:
     return [m + share * (p - m) for m, p in zip(mean, profile, strict=True)]
 
 

@@ -79,12 +79,12 @@ class MonotoneGame:
 
     mechanism: SingleParameterMechanism
     groups: Sequence[Sequence[int]]
-    values: Sequence[Float64[FloatArray, " _knots"]]
+    values: Sequence[Float64[FloatArray, "_knots"]]
     low: float
     high: float
     route: Route
     bids: int
-    start: Sequence[Float64[FloatArray, " _knots"]]
+    start: Sequence[Float64[FloatArray, "_knots"]]
 
     def prior(self, group: int) -> DensityPrior:
         """Of one member's type."""
@@ -94,7 +94,7 @@ class MonotoneGame:
         assert isinstance(prior, DensityPrior)
         return prior
 
-    def laws(self, bids: Sequence[Float64[FloatArray, " _knots"]]) -> list[MonotoneStrategy]:
+    def laws(self, bids: Sequence[Float64[FloatArray, "_knots"]]) -> list[MonotoneStrategy]:
         """One strategy an agent."""
         out: dict[int, MonotoneStrategy] = {}
         for g, members in enumerate(self.groups):
@@ -106,11 +106,13 @@ class MonotoneGame:
         """+1 for who receives."""
         return float(self.mechanism.sides[self.groups[group][0]])
 
-    def interim(self, group: int, bids: Float64[FloatArray, " bids"], laws: Sequence[MonotoneStrategy]) -> Interim:
+    def interim(self, group: int, bids: Float64[FloatArray, "bids"], laws: Sequence[MonotoneStrategy]) -> Interim:
         """X and T of one member."""
         return self.route.at(self.groups[group][0], bids, laws)
 
-    def response(self, group: int, own: Float64[FloatArray, " knots"], laws: Sequence[MonotoneStrategy]) -> tuple[FloatArray, float]:
+    def response(
+        self, group: int, own: Float64[FloatArray, "knots"], laws: Sequence[MonotoneStrategy]
+    ) -> tuple[Float64[FloatArray, "knots"], float]:
         """Best bid of each knot's type and the largest gain over the present bids.
 
         A grid of bids, then a finer one around the best, then the vertex of a parabola. A type that loses nothing by the bid that it
@@ -155,13 +157,13 @@ class Iterate:
     change: float = float("inf")
 
 
-def _rising(bids: Float64[FloatArray, " knots"]) -> FloatArray:
+def _rising(bids: Float64[FloatArray, "knots"]) -> Float64[FloatArray, "knots"]:
     return np.maximum.accumulate(bids)
 
 
 def smooth(
-    game: MonotoneGame, group: int, bids: Float64[FloatArray, " knots"], laws: Sequence[MonotoneStrategy], degree: int
-) -> FloatArray:
+    game: MonotoneGame, group: int, bids: Float64[FloatArray, "knots"], laws: Sequence[MonotoneStrategy], degree: int
+) -> Float64[FloatArray, "knots"]:
     """The rising polynomial of that degree nearest to ``bids`` over the types that have a chance, going on straight over the others."""
     values = game.values[group]
     chance = game.interim(group, bids, laws).share > 1e-6
@@ -228,7 +230,7 @@ class BestResponse:
         del game, state
         return {}
 
-    def result(self, game: MonotoneGame, state: Iterate) -> tuple[FloatArray, ...]:
+    def result(self, game: MonotoneGame, state: Iterate) -> tuple[Float64[FloatArray, "_knots"], ...]:
         """The bids that left least to gain."""
         del game
         return state.best or state.bids
@@ -269,8 +271,8 @@ class EnvelopeIteration:
         return Iterate((moved,), np.inf, state.round + 1, change=float(np.abs(moved - own).max()))
 
     def _bid_that_pays(
-        self, game: MonotoneGame, pays: Float64[FloatArray, " knots"], own: Float64[FloatArray, " knots"], laws: Sequence[MonotoneStrategy]
-    ) -> FloatArray:
+        self, game: MonotoneGame, pays: Float64[FloatArray, "knots"], own: Float64[FloatArray, "knots"], laws: Sequence[MonotoneStrategy]
+    ) -> Float64[FloatArray, "knots"]:
         """T^{-1}, on a grid through the present bids and then on a finer one in each cell that matters."""
         points = np.unique(np.concatenate([own, 0.5 * (own[1:] + own[:-1]), np.linspace(max(own[0], game.low), game.high, 65)]))
         payment = np.maximum.accumulate(game.interim(0, points, laws).payment)
@@ -296,7 +298,7 @@ class EnvelopeIteration:
         del game
         return {"change": state.change}
 
-    def result(self, game: MonotoneGame, state: Iterate) -> tuple[FloatArray, ...]:
+    def result(self, game: MonotoneGame, state: Iterate) -> tuple[Float64[FloatArray, "_knots"], ...]:
         """The bids."""
         del game
         return state.bids

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
+from jaxtyping import Float64
 
 from hurwicz.equilibria.certificate import certify
 from hurwicz.equilibria.closed_forms import (
@@ -149,7 +150,13 @@ def _asymmetric() -> Iterator[ReferenceResult]:
                 yield _line(claim, found.bid(name, values), known, start, source, found.epsilon, found.certificate.bound)
 
 
-def _bids(claim: str, found: Equilibrium, known: Callable[[np.ndarray], np.ndarray], began: float, source: str) -> ReferenceResult:
+def _bids(
+    claim: str,
+    found: Equilibrium,
+    known: Callable[[Float64[np.ndarray, "values"]], Float64[np.ndarray, "values"]],
+    began: float,
+    source: str,
+) -> ReferenceResult:
     values = np.linspace(0.0, 1.0, 501)
     ours = found.bid(found.mechanism.agents[0], values)
     return _line(claim, ours, known(values), began, source, found.epsilon, found.certificate.bound)
@@ -157,8 +164,8 @@ def _bids(claim: str, found: Equilibrium, known: Callable[[np.ndarray], np.ndarr
 
 def _line(
     claim: str,
-    ours: np.ndarray,
-    known: np.ndarray,
+    ours: Float64[np.ndarray, "values"],
+    known: Float64[np.ndarray, "values"],
     began: float,
     source: str,
     epsilon: float | None = None,

@@ -76,7 +76,9 @@ def reveal(mechanism: SingleParameterMechanism, equilibrium: Equilibrium) -> Sin
     return replace(mechanism.with_prior(prior), rule=look_up, **more)  # type: ignore[arg-type]
 
 
-def _expected(mechanism: SingleParameterMechanism, strategies: Sequence[MixedStrategy]) -> tuple[list[FloatArray], list[FloatArray]]:
+def _expected(
+    mechanism: SingleParameterMechanism, strategies: Sequence[MixedStrategy]
+) -> tuple[list[Float64[FloatArray, "*types"]], list[Float64[FloatArray, "*types"]]]:
     """Expected share and payment of each agent at every profile of types, the bids that nobody makes left out."""
     made = [np.flatnonzero((s.probabilities > 0.0).any(axis=0)) for s in strategies]
     bids = [s.bids[m] for s, m in zip(strategies, made, strict=True)]

@@ -36,9 +36,9 @@ class SealedBidGame:
 
     mechanism: SingleParameterMechanism
     groups: Sequence[Sequence[int]]
-    types: Sequence[Float64[FloatArray, " _types"]]
-    weights: Sequence[Float64[FloatArray, " _types"]]
-    bids: Sequence[Float64[FloatArray, " _bids"]]
+    types: Sequence[Float64[FloatArray, "_types"]]
+    weights: Sequence[Float64[FloatArray, "_types"]]
+    bids: Sequence[Float64[FloatArray, "_bids"]]
     route: Route
     _tables: dict[int, Any] = field(default_factory=dict, repr=False, compare=False)
 
@@ -76,8 +76,8 @@ class SealedBidGame:
         return out
 
     def interim(
-        self, group: int, masses: Sequence[Float64[FloatArray, " _bids"]], profile: MixedProfile
-    ) -> tuple[Float64[FloatArray, " bids"], Float64[FloatArray, " bids"]]:
+        self, group: int, masses: Sequence[Float64[FloatArray, "_bids"]], profile: MixedProfile
+    ) -> tuple[Float64[FloatArray, "bids"], Float64[FloatArray, "bids"]]:
         """X and T on a group's own grid, from tables that are filled once."""
         agent = self.groups[group][0]
         others = [g for k, g in enumerate(self.belongs) if k != agent]
@@ -95,7 +95,9 @@ class SealedBidGame:
         found = self.route.at(agent, self.bids[group], [made[name] for name in self.mechanism.agents])
         return found.share, found.payment
 
-    def _by_counts(self, group: int, others: list[int], masses: Sequence[Float64[FloatArray, " _bids"]]) -> tuple[FloatArray, FloatArray]:
+    def _by_counts(
+        self, group: int, others: list[int], masses: Sequence[Float64[FloatArray, "_bids"]]
+    ) -> tuple[Float64[FloatArray, "bids"], Float64[FloatArray, "bids"]]:
         assert isinstance(self.route, CountsRoute)
         own, agent = self.bids[group], self.groups[group][0]
         rivals = len(others)
@@ -118,7 +120,7 @@ class SealedBidGame:
         ties = chance.shape[1]
         return (chance * share[:, :ties]).sum(axis=(0, 1)), (chance * payment[:, :ties]).sum(axis=(0, 1))
 
-    def _full_table(self, group: int, others: list[int]) -> tuple[FloatArray, FloatArray]:
+    def _full_table(self, group: int, others: list[int]) -> tuple[Float64[FloatArray, "*bids"], Float64[FloatArray, "*bids"]]:
         agent = self.groups[group][0]
         axes = [self.bids[group], *[self.bids[g] for g in others]]
         shape = tuple(len(a) for a in axes)
@@ -200,7 +202,9 @@ def sealed_bid_game(
     )
 
 
-def _cells(mechanism: str, agent: str, prior: ProductPrior, count: int) -> tuple[FloatArray, FloatArray]:
+def _cells(
+    mechanism: str, agent: str, prior: ProductPrior, count: int
+) -> tuple[Float64[FloatArray, "types"], Float64[FloatArray, "types"]]:
     """Types and probabilities of one agent."""
     own = prior.marginals[agent]
     if isinstance(own, FinitePrior) or own.space.size is not None:

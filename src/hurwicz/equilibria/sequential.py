@@ -25,9 +25,9 @@ class SequentialEquilibrium:
             longer gains more than that a round.
     """
 
-    values: Float64[np.ndarray, " knots"]
+    values: Float64[np.ndarray, "knots"]
     bids: Float64[np.ndarray, "rounds knots"]
-    mean_prices: Float64[np.ndarray, " rounds"]
+    mean_prices: Float64[np.ndarray, "rounds"]
     epsilon: float
 
 
@@ -93,8 +93,8 @@ def sequential_first_price(
 
 
 def _mean_below(
-    function: Float64[FloatArray, " knots"], values: Float64[FloatArray, " knots"], law: DensityPrior, rivals: int
-) -> FloatArray:
+    function: Float64[FloatArray, "knots"], values: Float64[FloatArray, "knots"], law: DensityPrior, rivals: int
+) -> Float64[FloatArray, "knots"]:
     """E[function(Y) | Y < v] at every knot, Y the highest of ``rivals`` values: sixteen cells between neighbouring knots."""
     fine = np.linspace(values[0], values[-1], 16 * (len(values) - 1) + 1)
     power = np.clip(np.asarray(law.cdf(fine)), 0.0, 1.0) ** rivals
@@ -105,7 +105,7 @@ def _mean_below(
 
 
 def _mean_of_order(
-    function: Float64[FloatArray, " knots"], values: Float64[FloatArray, " knots"], law: DensityPrior, bidders: int, rank: int
+    function: Float64[FloatArray, "knots"], values: Float64[FloatArray, "knots"], law: DensityPrior, bidders: int, rank: int
 ) -> float:
     """E[function(V_(rank))], the rank-th highest of ``bidders`` values."""
     from scipy.stats import binom

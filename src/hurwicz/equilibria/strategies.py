@@ -23,25 +23,25 @@ class BidLaw(Protocol):
         ...
 
     @property
-    def knots(self) -> Float64[FloatArray, " knots"]:
+    def knots(self) -> Float64[FloatArray, "knots"]:
         """Bids between which the distribution has no atom and no kink, ascending."""
         ...
 
-    def below(self, bids: Float64[FloatArray, " bids"]) -> Float64[FloatArray, " bids"]:
+    def below(self, bids: Float64[FloatArray, "bids"]) -> Float64[FloatArray, "bids"]:
         """P(bid < b)."""
         ...
 
-    def at(self, bids: Float64[FloatArray, " bids"]) -> Float64[FloatArray, " bids"]:
+    def at(self, bids: Float64[FloatArray, "bids"]) -> Float64[FloatArray, "bids"]:
         """P(bid = b)."""
         ...
 
     def nodes(
-        self, cuts: Float64[FloatArray, " cuts"], count: int
+        self, cuts: Float64[FloatArray, "cuts"], count: int
     ) -> tuple[Float64[FloatArray, "cuts nodes"], Float64[FloatArray, "cuts nodes"]]:
         """Bids and weights with sum(weights * f(bids)) ~ E[f(bid)], no cell of them straddling the cut of its row."""
         ...
 
-    def quantile(self, levels: Float64[FloatArray, " *shape"]) -> Float64[FloatArray, " *shape"]:
+    def quantile(self, levels: Float64[FloatArray, "*shape"]) -> Float64[FloatArray, "*shape"]:
         """The bid at a level of the distribution: what a uniform draw turns into a draw of bids."""
         ...
 
@@ -67,8 +67,8 @@ class MonotoneStrategy:
     """
 
     def __init__(self, values: ArrayLike, bids: ArrayLike, prior: DensityPrior) -> None:
-        self.values: Float64[FloatArray, " knots"] = float64_array(values, "strategy values", shape=(None,))
-        self.bids: Float64[FloatArray, " knots"] = float64_array(bids, "strategy bids", shape=self.values.shape)
+        self.values: Float64[FloatArray, "knots"] = float64_array(values, "strategy values", shape=(None,))
+        self.bids: Float64[FloatArray, "knots"] = float64_array(bids, "strategy bids", shape=self.values.shape)
         if len(self.values) < 2 or bool(np.any(np.diff(self.values) <= 0.0)):
             raise InputError("MonotoneStrategy: expected at least two knots in strictly ascending order; sort them and drop doubles")
         if bool(np.any(np.diff(self.bids) < 0.0)):
@@ -82,11 +82,11 @@ class MonotoneStrategy:
         # One value a bid, for inverting: the lowest and the highest value that bids it.
         first = np.concatenate([[True], np.diff(self.bids) > 0.0])
         last = np.concatenate([np.diff(self.bids) > 0.0, [True]])
-        self._steps: Float64[FloatArray, " steps"] = self.bids[first]
-        self._lowest: Float64[FloatArray, " steps"] = self.values[first]
-        self._highest: Float64[FloatArray, " steps"] = self.values[last]
+        self._steps: Float64[FloatArray, "steps"] = self.bids[first]
+        self._lowest: Float64[FloatArray, "steps"] = self.values[first]
+        self._highest: Float64[FloatArray, "steps"] = self.values[last]
 
-    def __call__(self, types: Float64[FloatArray, " *shape"]) -> Float64[FloatArray, " *shape"]:
+    def __call__(self, types: Float64[FloatArray, "*shape"]) -> Float64[FloatArray, "*shape"]:
         """beta(types)."""
         return np.asarray(np.interp(types, self.values, self.bids))
 
@@ -96,11 +96,11 @@ class MonotoneStrategy:
         return len(self._levels) == 0
 
     @property
-    def knots(self) -> Float64[FloatArray, " knots"]:
+    def knots(self) -> Float64[FloatArray, "knots"]:
         """Bids at the knots."""
         return self._steps
 
-    def _inverse(self, bids: Float64[FloatArray, " *shape"], *, highest: bool) -> Float64[FloatArray, " *shape"]:
+    def _inverse(self, bids: Float64[FloatArray, "*shape"], *, highest: bool) -> Float64[FloatArray, "*shape"]:
         """The lowest (or highest) value that bids at least (at most) b."""
         place = np.searchsorted(self._steps, bids, side="right") - 1
         here = np.clip(place, 0, len(self._steps) - 1)
@@ -112,18 +112,18 @@ class MonotoneStrategy:
         out = np.where(exact, self._highest[here] if highest else self._lowest[here], between)
         return np.asarray(np.where(bids < self._steps[0], self.values[0], np.where(bids > self._steps[-1], self.values[-1], out)))
 
-    def below(self, bids: Float64[FloatArray, " bids"]) -> Float64[FloatArray, " bids"]:
+    def below(self, bids: Float64[FloatArray, "bids"]) -> Float64[FloatArray, "bids"]:
         """P(beta(V) < b)."""
         return np.asarray(self.prior.cdf(self._inverse(bids, highest=False)))
 
-    def at(self, bids: Float64[FloatArray, " bids"]) -> Float64[FloatArray, " bids"]:
+    def at(self, bids: Float64[FloatArray, "bids"]) -> Float64[FloatArray, "bids"]:
         """P(beta(V) = b)."""
         if self.atomless:
             return np.zeros_like(bids)
         return np.asarray(self.prior.cdf(self._inverse(bids, highest=True)) - self.prior.cdf(self._inverse(bids, highest=False)))
 
     def nodes(
-        self, cuts: Float64[FloatArray, " cuts"], count: int
+        self, cuts: Float64[FloatArray, "cuts"], count: int
     ) -> tuple[Float64[FloatArray, "cuts nodes"], Float64[FloatArray, "cuts nodes"]]:
         """Two Gauss–Legendre nodes a cell of values; cells end at about ``count`` / 2 of the knots and at the cut's inverse."""
         chosen = np.unique(np.linspace(0, len(self.values) - 1, max(count // 2, 2)).round().astype(int))
@@ -140,7 +140,7 @@ class MonotoneStrategy:
         bids = self(np.stack([left, right], axis=2))
         return bids.reshape(len(cuts), -1), weights.reshape(len(cuts), -1)
 
-    def quantile(self, levels: Float64[FloatArray, " *shape"]) -> Float64[FloatArray, " *shape"]:
+    def quantile(self, levels: Float64[FloatArray, "*shape"]) -> Float64[FloatArray, "*shape"]:
         """beta(F^{-1}(level)), F tabulated on a fine grid."""
         fine = np.unique(np.concatenate([self.values, np.linspace(self.values[0], self.values[-1], 4001)]))
         return self(np.asarray(np.interp(levels, np.asarray(self.prior.cdf(fine)), fine)))
@@ -162,9 +162,9 @@ class MixedStrategy:
         ([0.25], [0.5])
     """
 
-    types: Float64[np.ndarray, " types"]
-    weights: Float64[np.ndarray, " types"]
-    bids: Float64[np.ndarray, " bids"]
+    types: Float64[np.ndarray, "types"]
+    weights: Float64[np.ndarray, "types"]
+    bids: Float64[np.ndarray, "bids"]
     probabilities: Float64[np.ndarray, "types bids"]
 
     def __post_init__(self) -> None:
@@ -176,12 +176,12 @@ class MixedStrategy:
             raise InputError("MixedStrategy: expected probabilities >= 0 that sum to 1 for each type, and weights that sum to 1")
 
     @property
-    def mean(self) -> Float64[np.ndarray, " types"]:
+    def mean(self) -> Float64[np.ndarray, "types"]:
         """The mean bid of each type."""
         return np.asarray(self.probabilities @ self.bids)
 
     @property
-    def mass(self) -> Float64[np.ndarray, " bids"]:
+    def mass(self) -> Float64[np.ndarray, "bids"]:
         """P(bid = b) on the grid."""
         return np.asarray(self.weights @ self.probabilities)
 
@@ -191,21 +191,21 @@ class MixedStrategy:
         return False
 
     @property
-    def knots(self) -> Float64[np.ndarray, " bids"]:
+    def knots(self) -> Float64[np.ndarray, "bids"]:
         """The grid."""
         return self.bids
 
-    def below(self, bids: Float64[FloatArray, " bids"]) -> Float64[FloatArray, " bids"]:
+    def below(self, bids: Float64[FloatArray, "bids"]) -> Float64[FloatArray, "bids"]:
         """P(bid < b)."""
         return np.concatenate([[0.0], np.cumsum(self.mass)])[np.searchsorted(self.bids, bids, side="left")]
 
-    def at(self, bids: Float64[FloatArray, " bids"]) -> Float64[FloatArray, " bids"]:
+    def at(self, bids: Float64[FloatArray, "bids"]) -> Float64[FloatArray, "bids"]:
         """P(bid = b)."""
         place = np.clip(np.searchsorted(self.bids, bids), 0, len(self.bids) - 1)
         return np.asarray(np.where(self.bids[place] == bids, self.mass[place], 0.0))
 
     def nodes(
-        self, cuts: Float64[FloatArray, " cuts"], count: int
+        self, cuts: Float64[FloatArray, "cuts"], count: int
     ) -> tuple[Float64[FloatArray, "cuts nodes"], Float64[FloatArray, "cuts nodes"]]:
         """The bids that are made, with their probabilities: exact, whatever ``count`` is."""
         del count
@@ -213,7 +213,7 @@ class MixedStrategy:
         shape = (len(cuts), len(made))
         return np.broadcast_to(self.bids[made], shape), np.broadcast_to(self.mass[made], shape)
 
-    def quantile(self, levels: Float64[FloatArray, " *shape"]) -> Float64[FloatArray, " *shape"]:
+    def quantile(self, levels: Float64[FloatArray, "*shape"]) -> Float64[FloatArray, "*shape"]:
         """The bid at a level of the distribution."""
         return self.bids[np.minimum(np.searchsorted(np.cumsum(self.mass), levels, side="right"), len(self.bids) - 1)]
 

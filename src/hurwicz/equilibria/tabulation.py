@@ -78,13 +78,15 @@ def _outcomes(mechanism: DirectMechanism, profiles: Mapping[str, Shaped[NDArray[
 
 def _values(
     mechanism: DirectMechanism, name: str, outcomes: Outcomes, own: Shaped[NDArray[Any], "batch *type"]
-) -> Float64[FloatArray, " batch"]:
+) -> Float64[FloatArray, "batch"]:
     if isinstance(mechanism, BatchedDirectMechanism):
         return mechanism.values(name, outcomes, own)
     return np.asarray([mechanism.value(name, outcomes.one(k), t) for k, t in enumerate(own)], dtype=np.float64)
 
 
-def _joint(common: JointPrior, names: Sequence[str], types: Mapping[str, Shaped[NDArray[Any], "_types *type"]]) -> FloatArray:
+def _joint(
+    common: JointPrior, names: Sequence[str], types: Mapping[str, Shaped[NDArray[Any], "_types *type"]]
+) -> Float64[FloatArray, "*types"]:
     """P over profiles of types, one axis an agent."""
     if isinstance(common, ProductPrior):
         joint = np.ones(())
