@@ -285,8 +285,9 @@ def _beside(path: str, info: ValidationInfo) -> str:
 
 
 def table_of(annotation: object) -> type[BaseModel] | None:
-    """The table that a key holds, optional or not; ``None`` for a plain value."""
-    candidates = (annotation, *get_args(annotation))
+    """The table that a key holds, one or a list of them, optional or not; ``None`` for a plain value."""
+    parts = get_args(annotation)
+    candidates = (annotation, *parts, *(inner for part in parts for inner in get_args(part)))
     return next((part for part in candidates if isinstance(part, type) and issubclass(part, BaseModel)), None)
 
 

@@ -25,6 +25,7 @@ from hurwicz.valuations.bundles import AtomicBid, BundleBids
 
 _STAYS_OUT = "stays out"
 _ROUNDS = 1000
+_SETTLED = 1e-9
 
 
 @dataclass(frozen=True)
@@ -203,6 +204,8 @@ def nearest_core_point(
     low, high = least / scale, most / scale
     total = _least_total(rows, ends, low, high) if least_revenue else None
     found = _project(rows, ends, low, high, total)
+    # What an interior point leaves open at a bound is closed.
+    found = np.where(found - low < _SETTLED, low, np.where(high - found < _SETTLED, high, found))
     return np.clip(found * scale, least, most)
 
 

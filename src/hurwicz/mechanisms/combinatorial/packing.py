@@ -82,7 +82,7 @@ class Prepared:
     auction: CombinatorialAuction
     atoms: tuple[tuple[str, AtomicBid], ...]
     whole: Packing
-    components: tuple[Int64[np.ndarray, " part"], ...]
+    components: tuple[Int64[np.ndarray, " _"], ...]
 
     def assignment(self, chosen: Sequence[int], welfare: float) -> Assignment:
         """The winners as names and atoms."""
@@ -180,7 +180,7 @@ def _packing(
     return Packing(prices, uses, np.asarray(supply, dtype=np.float64), owner)
 
 
-def _components(packing: Packing) -> tuple[Int64[np.ndarray, " part"], ...]:
+def _components(packing: Packing) -> tuple[Int64[np.ndarray, " _"], ...]:
     """Groups of bids that share no row, by the bipartite graph of bids and rows."""
     from scipy.sparse import bmat
     from scipy.sparse.csgraph import connected_components
