@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 
 from hurwicz._foundation import FloatArray, InputError, SolverError, float64_scope
-from hurwicz.prices.sets import ActionSet, Ball, Projection, Simplex
+from hurwicz.prices.sets import ActionSet, Ball, Box, Projection, Simplex
 from hurwicz.valuations import CostFamily, Quadratic
 from hurwicz.valuations.numbers import Numbers, numbers
 
 # numpy turns arrays without axes into scalars on the way, hence Any inside.
 Elementwise = Callable[[Any], Any]
+_MEMBERS = 8192
 
 
 def simplex_response(slope: Numbers, push: Numbers, total: float) -> FloatArray:
@@ -84,7 +85,7 @@ def interval_newton(gradient: Elementwise, curvature: Elementwise, lower: Number
     high = np.where(at_low, low, high)
     low = np.where(at_high & ~at_low, high, low)
     x = np.clip(x, low, high)
-    before = np.full(x.shape, np.inf)
+    before, settled = np.full(x.shape, np.inf), np.zeros(x.shape, dtype=bool)
 
     for _ in range(200):
         slope = gradient(x)
@@ -100,10 +101,13 @@ def interval_newton(gradient: Elementwise, curvature: Elementwise, lower: Number
         # Where the curvature is infinite (x^1.5 at 0), Newton stands still though the slope is large.
         tiny = 4e-16 * np.maximum(np.abs(x), 1e-3)
         trusted &= (np.abs(newton - x) > tiny) | (np.abs(slope) <= 1e-10 * scale)
-        step = np.where((slope == 0) | (high <= low), x, np.where(trusted, newton, 0.5 * (low + high)))
+        settled |= (slope == 0) | (high <= low)
+        step = np.where(settled, x, np.where(trusted, newton, 0.5 * (low + high)))
         before = np.abs(step - x)
         x = step
-        if np.all(before <= 4e-16 * np.maximum(np.abs(x), 1e-3)):
+        # Below a few units in the last place Newton's steps are noise, which no longer halves.
+        settled |= before <= 5.0 * tiny
+        if np.all(settled):
             break
     return np.asarray(x)
 
@@ -253,6 +257,17 @@ def respond_by_search(
     """The best response by an iterative method; raises ``SolverError`` where none is found."""
     interval = actions.interval()
     member_dimensions = price.ndim - int(batched)
+    if interval is not None and batched and isinstance(cost, CostFamily) and len(price) > _MEMBERS:
+        # Each group stays in the processor's cache, and stops when its own members are done.
+        ends = [np.broadcast_to(end, price.shape) for end in interval]
+        weight, answer = np.broadcast_to(weight, price.shape), np.empty_like(price)
+        for first in range(0, len(price), _MEMBERS):
+            part = slice(first, first + _MEMBERS)
+            box = Box(ends[0][part], ends[1][part])
+            answer[part] = respond_by_search(
+                cost, theta[part], box, price[part], weight[part], anchor[part], inputs, batched=True, takes_inputs=takes_inputs
+            )
+        return answer
     if interval is not None and (isinstance(cost, CostFamily) or member_dimensions == 0):
         gradient, curvature = derivatives(cost, theta, inputs, batched=batched, takes_inputs=takes_inputs)
         return interval_newton(
