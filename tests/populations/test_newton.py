@@ -62,6 +62,17 @@ def test_at_most_ten_rounds_at_every_size_and_scarcity(n: int, kappa: float) -> 
         assert found.value.gap <= 1e-9 * max(scale, 1e-12)
 
 
+@pytest.mark.parametrize("kappa", [1.003, 1.01, 1.05, 1.2])
+def test_a_crowd_with_costs_near_to_linear(kappa: float) -> None:
+    """Each agent's answer is all or nothing; halving the bracket took 22 rounds here."""
+    rng = np.random.default_rng(2)
+    agents = ArrayPopulation(rng.uniform(0.5, 1.5, 100_000), lower=0.0, upper=rng.uniform(0.2, 2.0, 100_000), exponent=kappa)
+    for share in (0.05, 0.3, 0.5, 0.9, 1.05):
+        found = price_newton(agents, QuadraticLoss(share * 100_000), tolerance=1e-9)
+        assert found.stats["rounds"] <= 10, share
+        assert abs(found.value.mismatch) <= 1e-4 * found.value.price
+
+
 def test_identical_agents_that_all_meet_their_capacity_at_once() -> None:
     agents = ArrayPopulation(np.ones(1000), lower=0.0, upper=0.5)
     for target, price in ((500.0 + 0.5, 1.0), (600.0, 200.0), (400.0, 2 * 400.0 / 1001.0)):

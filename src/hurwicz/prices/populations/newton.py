@@ -15,6 +15,7 @@ from hurwicz.prices.populations.arrays import price_to_z, z_to_price
 from hurwicz.prices.populations.losses import AggregateLoss
 
 _ROUNDING = 8 * 2.0**-52
+_CROWD = 10_000  # agents from which on jumps one by one make a curve; fewer are a staircase, and are searched by halves
 
 
 @runtime_checkable
@@ -175,8 +176,17 @@ def price_newton(
         last_size = abs(h)
         answers[z] = total
         secant = math.nan
-        if slow == 1 and kappa > 1.5 and low in answers and high in answers and high > low:
-            secant = _model_root(loss, kappa, low, answers[low], (answers[high] - answers[low]) / (high - low), low, high)
+        if slow == 1 and (kappa > 1.5 or population.size >= _CROWD) and low in answers and high in answers and high > low:
+            # Answers are straight in z between bounds. With costs near to linear each agent jumps across, and a crowd that jumps one by
+            # one is smooth in the price itself.
+            line = kappa if kappa > 1.5 else 2.0
+            ends = low, high
+            if line != kappa:
+                ends = z_to_price(low, kappa), z_to_price(high, kappa)
+            rise = (answers[high] - answers[low]) / (ends[1] - ends[0])
+            secant = _model_root(loss, line, ends[0], answers[low], rise, *ends)
+            if line != kappa and math.isfinite(secant):
+                secant = min(max(price_to_z(secant, kappa), low), high)
         dives = dives + 1 if slow >= 2 and low * high == 0.0 else 0
         z, slow = _next(
             answers, secant if slow == 1 and secant not in answers and math.isfinite(secant) else newton, low, high, slow, dives
