@@ -16,11 +16,11 @@ REASON = "stable-baselines3 is in the bench extra"
 
 
 def test_gradient_to_gap_from_both_starts() -> None:
-    rounds, seconds, loss = learning.gradient_to_gap(np.ones(100), step=0.001)
+    rounds, seconds, loss = learning.gradient_to_gap(np.ones(100), step=0.001, rounds=200)
     assert rounds == 41
     assert seconds > 0
     assert C2.optimal_loss() < loss <= 1.001 * C2.optimal_loss()
-    rounds, _, loss = learning.gradient_to_gap(np.random.default_rng(0).uniform(0, 2, 100), step=0.0095)
+    rounds, _, loss = learning.gradient_to_gap(np.random.default_rng(0).uniform(0, 2, 100), step=0.0095, rounds=2000)
     assert rounds is not None
     assert rounds > 800  # 41 above, at a tenth of the step: a spread dies out at the rate of lambda alone
     assert loss <= 1.001 * C2.optimal_loss()
