@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -33,12 +35,26 @@ class Formed:
 
 @pytest.mark.parametrize("make", [groves, clarke_pivot])
 def test_groves_mechanisms_are_proved_by_form(make):
-    mechanism = make(3)
+    mechanism = replace(make(3), form=None)
     found = one(Formed(mechanism, AffineMaximiser(dict.fromkeys(mechanism.agents, 1.0))))
     assert found.verdict is Verdict.PROVED
     assert found.method == "by form: Groves' form"
     assert "given the declared form" in found.reason
     assert one(mechanism).verdict is Verdict.NOT_REFUTED  # without the declaration a search proves nothing
+
+
+def test_what_follows_from_a_proof_is_proved():
+    mechanism = clarke_pivot(2)
+    formed = Formed(mechanism, AffineMaximiser(dict.fromkeys(mechanism.agents, 1.0)))
+    dsic, bic, ex_post = audit(formed, ["DSIC", "BIC", "ex_post_IC"], effort=SMALL)
+    assert dsic.verdict is bic.verdict is ex_post.verdict is Verdict.PROVED
+    assert bic.method.startswith("follows from DSIC")
+    assert "given the declared form" in bic.reason
+    (alone,) = audit(formed, ["BIC"], effort=SMALL)
+    assert alone.verdict is Verdict.PROVED
+    bad = first_price(2)
+    bad_form = Formed(bad, AffineMaximiser(dict.fromkeys(bad.agents, 1.0)))
+    assert [f.verdict for f in audit(bad_form, ["DSIC", "BIC"], effort=SMALL)] == [Verdict.REFUTED, Verdict.REFUTED]
 
 
 def weighted_second_price(weights):
@@ -74,7 +90,7 @@ def test_a_false_declaration_does_not_save_first_price():
 
 
 def test_lines_bound_the_gain_of_every_own_type():
-    found = one(second_price(3))
+    found = one(replace(second_price(3), form=None))
     assert found.verdict is Verdict.NOT_REFUTED
     low, high = found.effort["bracket"]
     assert low == 0.0

@@ -10,6 +10,7 @@ from hurwicz._foundation import InputError
 from hurwicz.audits.auctioneer import credible, shill_proof
 from hurwicz.audits.bayesian import bic, ex_ante_ir, interim_ir
 from hurwicz.audits.collusion import collusion_proof_pairs
+from hurwicz.audits.declared_form import by_form
 from hurwicz.audits.efficiency import efficiency
 from hurwicz.audits.effort import Effort, effort_of
 from hurwicz.audits.evaluation import Evaluator, UnsteadyError
@@ -18,6 +19,7 @@ from hurwicz.audits.executors import Executor, executor_of
 from hurwicz.audits.expectations import need_prior
 from hurwicz.audits.false_names import Family, false_name_proof
 from hurwicz.audits.finding import Finding, Verdict
+from hurwicz.audits.implications import implied
 from hurwicz.audits.incentives import dsic, ex_post_ic
 from hurwicz.audits.monotonicity import monotonicity
 from hurwicz.audits.profiles import stacked
@@ -113,7 +115,10 @@ def audit(
             findings.append(Finding(name, Verdict.NOT_APPLICABLE, None, None, "none", {}, reason))
             continue
         e.restart()
-        if not unsteady:
+        proof = None if e.finite or unsteady else implied(name, findings)
+        if proof is not None:
+            findings.append(proof)
+        elif not unsteady:
             try:
                 findings.append(_replayed(e, family, _one(e, name, named, common, _tell(progress, name), bound, family), common))
                 e.probe(named)
@@ -156,7 +161,9 @@ def _one(
     if name == Property.EX_POST_IC:
         return ex_post_ic(e, at, prior, progress)
     if name == Property.BIC:
-        return bic(e, prior, at, progress)
+        found = bic(e, prior, at, progress)
+        proof = by_form(e, name, prior)[0] if found.verdict is Verdict.NOT_REFUTED else None
+        return found if proof is None else proof
     if name == Property.INTERIM_IR:
         return interim_ir(e, prior, at, progress)
     if name == Property.EX_ANTE_IR:
