@@ -273,6 +273,20 @@ def test_any_mixture_meets_itself_cut_into_cells(parts, bidders):
     )
 
 
+@pytest.mark.parametrize(("base", "width"), [(0.0, 1e-9), (0.0, 1e9), (1e6, 1.0), (-5.0, 10.0)])
+def test_ironing_moves_and_stretches_with_the_types(base, width):
+    moved = Mixture(
+        [Continuous(stats.beta(8, 30, loc=base, scale=width)), Continuous(stats.beta(30, 8, loc=base, scale=width))], [0.6, 0.4]
+    )
+    (there,), (here,) = virtual_values(moved).ironed, virtual_values(TWO_BUMPS).ironed
+    low, high, level = here
+    # v = base + width w has phi(v) = base + width phi(w)
+    assert [(end - base) / width for end in there[:2]] == pytest.approx([low, high], abs=1e-6)
+    assert (there[2] - base) / width == pytest.approx(level, abs=1e-8)
+    even = virtual_values(Uniform(Interval(base, base + width)))
+    assert (even.reserve(base + 0.5 * width) - base) / width == pytest.approx(0.75)
+
+
 @pytest.mark.parametrize("sd", [1e-2, 1e-4])
 def test_a_narrow_peak_is_not_missed(sd):
     law = stats.norm(0.5, sd)

@@ -17,11 +17,10 @@ from hurwicz._foundation import FloatArray, InputError
 from hurwicz.typespaces import DensityPrior, Interval, Mixture, Prior
 
 _POINTS = 1025  # types spread over the interval, and as many over the quantiles
-_ZOOMS, _PARTS, _CLOSEST = 4, 16, 1e-7  # how the ends of a chord are closed in on; the last relative to the types
+_ZOOMS, _PARTS, _CLOSEST = 4, 16, 1e-7  # how the ends of a chord are closed in on; the last relative to the interval
 _BEND, _DEPTH = 1e-8, 24  # how far from a straight line virtual values may be between knots, of the types there; halvings of a cell
 _MOST_CELLS = 20_000  # halved at once; far more would be halving rounding errors
 _FAR = 1.0  # times the types: virtual values further below 0 are not looked at closely, as nobody sells there
-_FLAT = 1e-13  # relative: a chord no further above the curve is rounding
 _INSET = 1e-3  # of a cell: virtual values are taken inside it, where a density that jumps at its ends has one value
 
 
@@ -153,10 +152,12 @@ class Law:
         self.dense = space.size is None
         ends = np.sort(self.sign * np.asarray(space.grid(2), dtype=np.float64))
         self.low, self.high = float(ends[0]), float(ends[-1])
-        self.scale = max(abs(self.low), abs(self.high))
+        self.width = max(self.high - self.low, 1e-15 * max(abs(self.low), abs(self.high), 1e-300))
+        # differences of types far from zero are exact to this
+        self.grain = max(1e-13 * self.width, 4.0 * float(np.spacing(max(abs(self.low), abs(self.high)))))
         self.types = self._knots()
         middle = np.interp([0.25, 0.75], self.at_least(self.types)[::-1], self.types[::-1])
-        self.spread = max(float(middle[0] - middle[1]), 1e-6 * self.scale)
+        self.spread = max(float(middle[0] - middle[1]), 1e-6 * self.width)
 
     def at_least(self, types: Float64[FloatArray, "*shape"]) -> Float64[FloatArray, "*shape"]:
         """P(theta >= v)."""
@@ -181,6 +182,11 @@ class Law:
         """Density of the continuous part."""
         prior: Any = self.prior
         return np.asarray(prior.pdf(self.sign * types), dtype=np.float64)
+
+    def curve(self, types: Float64[FloatArray, "knots"]) -> tuple[Float64[FloatArray, "knots"], Float64[FloatArray, "knots"]]:
+        """Points of the revenue curve less q times the least type: the same chords, without rounding where types are far from zero."""
+        quantile = self.at_least(types)
+        return quantile, quantile * (types - self.low)
 
     def slope(self, types: Float64[FloatArray, "*shape"]) -> Float64[FloatArray, "*shape"]:
         """The virtual value before ironing, v - P(theta >= v) / f(v); -infinity where nobody is and somebody is above."""
@@ -219,7 +225,7 @@ def _ironed(law: Law) -> VirtualValues:
         near = np.concatenate([vertices[long], vertices[long + 1]])
         cells = np.unique(np.concatenate([near - 1, near]))
         cells = cells[(cells >= 0) & (cells < len(types) - 1)]
-        cells = cells[np.diff(types)[cells] > _CLOSEST * law.scale]
+        cells = cells[np.diff(types)[cells] > _CLOSEST * law.width]
         if not len(cells):
             break
         more = types[cells, None] + np.diff(types)[cells, None] * (np.arange(1, _PARTS) / _PARTS)
@@ -230,7 +236,8 @@ def _ironed(law: Law) -> VirtualValues:
 
 def _hull(types: Float64[FloatArray, "knots"], law: Law) -> Int64[np.ndarray, "vertices"]:
     """Indices, increasing, of the types on the upper concave hull of the revenue curve (q, q v)."""
-    q, r = law.at_least(types).tolist(), (law.at_least(types) * types).tolist()
+    quantile, revenue = law.curve(types)
+    q, r = quantile.tolist(), revenue.tolist()
     stack: list[int] = []
     for k in range(len(types) - 1, -1, -1):  # quantiles increase from here
         while stack and q[k] > q[stack[-1]]:
@@ -248,17 +255,16 @@ def _hull(types: Float64[FloatArray, "knots"], law: Law) -> Int64[np.ndarray, "v
 
 def _polyline(types: Float64[FloatArray, "knots"], vertices: Int64[np.ndarray, "vertices"], law: Law) -> VirtualValues:
     """The slope of the hull as a function of the type."""
-    quantile = law.at_least(types)
-    revenue = quantile * types
+    quantile, revenue = law.curve(types)
     begin, end = vertices[:-1], vertices[1:]
     drop = quantile[begin] - quantile[end]
-    level = np.where(drop > 0.0, (revenue[begin] - revenue[end]) / np.where(drop > 0.0, drop, 1.0), -np.inf)
+    level = np.where(drop > 0.0, law.low + (revenue[begin] - revenue[end]) / np.where(drop > 0.0, drop, 1.0), -np.inf)
     if law.dense:
         sag = np.zeros(len(begin))
         for k in np.flatnonzero(end - begin > 1):
             inside = slice(begin[k], end[k] + 1)
             sag[k] = _sag(quantile[inside], revenue[inside])
-        chord = (sag > _FLAT * law.scale) | np.isin(types[begin], law.atoms) | (drop <= 0.0)
+        chord = (sag > law.grain) | np.isin(types[begin], law.atoms) | (drop <= 0.0)
     else:
         chord = np.ones(len(begin), dtype=bool)
     pieces = [(np.stack([types[begin], types[end]], axis=1)[chord], np.stack([level, level], axis=1)[chord])]
@@ -280,24 +286,24 @@ def _polyline(types: Float64[FloatArray, "knots"], vertices: Int64[np.ndarray, "
     if law.sign < 0.0:
         flat = [(-b, -a, -height) for a, b, height in reversed(flat)]
     levels = np.maximum.accumulate(levels)  # they rise already, rounding apart
-    twice = np.concatenate([[False], (np.diff(knots) == 0.0) & (np.diff(levels) <= 1e-13 * law.scale)])
+    twice = np.concatenate([[False], (np.diff(knots) == 0.0) & (np.diff(levels) <= law.grain)])
     knots, levels = knots[~twice], levels[~twice]
-    straight = _straight(knots, levels, law.scale)
+    straight = _straight(knots, levels, law.grain)
     return VirtualValues(knots[~straight], levels[~straight], law.sign, tuple(flat))
 
 
-def _straight(knots: Float64[FloatArray, "knots"], levels: Float64[FloatArray, "knots"], scale: float) -> Bool[np.ndarray, "knots"]:
+def _straight(knots: Float64[FloatArray, "knots"], levels: Float64[FloatArray, "knots"], grain: float) -> Bool[np.ndarray, "knots"]:
     """Knots that lie on a straight line between two others, to rounding, and can go: most of them where the density is even."""
     out = np.zeros(len(knots), dtype=bool)
     run = knots[2:] - knots[:-2]
     line = levels[:-2] + (knots[1:-1] - knots[:-2]) / np.where(run > 0.0, run, 1.0) * (levels[2:] - levels[:-2])
     steps = np.diff(knots) > 0.0
-    out[1:-1] = (np.abs(line - levels[1:-1]) <= 1e-13 * scale) & steps[:-1] & steps[1:]
+    out[1:-1] = (np.abs(line - levels[1:-1]) <= grain) & steps[:-1] & steps[1:]
     change = np.flatnonzero(np.diff(out.astype(np.int8)))
     for before, last in zip(change[::2], change[1::2], strict=True):
         after = last + 1
         chord = np.interp(knots[before:after], knots[[before, after]], levels[[before, after]])
-        if float(np.abs(chord - levels[before:after]).max()) > 1e-12 * scale:
+        if float(np.abs(chord - levels[before:after]).max()) > 10.0 * grain:
             out[before + 1 : after] = False  # a little bend each that adds up
     return out
 
@@ -319,7 +325,7 @@ def _with_zero(
     low, high = low + inset, high - inset
     if not slope(low) < 0.0 < slope(high):
         return knots, levels
-    root = brentq(slope, low, high, xtol=1e-16 * law.scale, rtol=1e-15)
+    root = brentq(slope, low, high, xtol=1e-16 * law.width, rtol=1e-15)
     return np.insert(knots, k, root), np.insert(levels, k, 0.0)
 
 
@@ -338,12 +344,12 @@ def _bends(cells: Float64[FloatArray, "cells 2"], law: Law) -> tuple[Float64[Flo
         with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
             tilt = (last - first) / (1.0 - 2.0 * _INSET)
             bend = np.abs(centre - 0.5 * (first + last))
-            close = _BEND * np.maximum(np.abs(middle), law.spread)
+            close = _BEND * np.maximum(np.minimum(np.abs(middle), middle - law.low), law.spread)
             if law.sign > 0.0:  # values below 0 are for show
                 close = np.where(last < 0.0, 1e3 * close, close)
             close = close + 1e-15 / law.density(middle)
-        far = last < -_FAR * law.scale
-        straight = ~(bend > close) | far | ~np.isfinite(tilt) | (depth == _DEPTH) | (width < 1e-14 * law.scale)
+        far = last < -_FAR * (abs(law.low) + abs(law.high))
+        straight = ~(bend > close) | far | ~np.isfinite(tilt) | (depth == _DEPTH) | (width < law.grain)
         if int((~straight).sum()) > _MOST_CELLS:
             straight[:] = True
         drawn_out = np.where((bend <= close) & np.isfinite(tilt), _INSET * tilt, 0.0)
