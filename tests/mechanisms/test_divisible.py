@@ -86,6 +86,8 @@ def test_verdicts() -> None:
     own, other = vcg_kelly(2, prior=coarse), vcg_kelly(2, prior=coarse, surrogate=0.0)
     assert audit(own, ["DSIC"])[0].verdict is Verdict.PROVED
     assert audit(other, ["DSIC"])[0].verdict is Verdict.REFUTED
+    assert audit(vcg_kelly(2), ["DSIC"], effort="quick")[0].verdict is Verdict.PROVED  # by its form, on a continuum
+    assert other.form is None
     assert audit(proportional_share(2, prior=coarse), ["DSIC"])[0].verdict is Verdict.REFUTED
 
 

@@ -102,6 +102,8 @@ def test_verdicts_on_finite_types() -> None:
     for mechanism in (verified_vcg(2, prior=PAIRS), lowest_ask_paid_on_pass(2, prior=PAIRS)):
         assert {f.verdict for f in audit(mechanism, ["DSIC", "ex_post_IR", "planner_IR"])} == {Verdict.PROVED}
     assert audit(verified_vcg(3, prior=PAIRS), ["efficiency"])[0].verdict is Verdict.PROVED
+    (by_form,) = audit(verified_vcg(2), ["DSIC"], effort="quick")
+    assert (by_form.verdict, by_form.method) == (Verdict.PROVED, "by form: Groves' form")
     for mechanism in (contract_net(2, prior=PAIRS), contract_net(2, prior=PAIRS, score="confidence")):
         (finding,) = audit(mechanism, ["DSIC"])
         assert finding.verdict is Verdict.REFUTED

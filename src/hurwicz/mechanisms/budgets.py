@@ -54,7 +54,7 @@ def budget_feasible(
     Source:
         Y. Singer, "Budget feasible mechanisms", FOCS (2010), section 4; N. Chen, N. Gravin and P. Lu, SODA (2011), Theorems 3.2 and 4.1.
     """
-    name = "budget_feasible"
+    name = "budget feasible"
     names = participants(agents, "agent")
     money = number(name, "budget", budget, above=True)
     incidence, value, common = _coverage(name, names, covers, worth)
@@ -137,7 +137,7 @@ def shared_budget(
         A. Mu'alem and N. Nisan, "Truthful approximation mechanisms for restricted combinatorial auctions", Games and Economic Behavior 64
         (2008), Theorem 4 (the better of two bitonic rules is monotone) and section 4.2.
     """
-    name = "shared_budget"
+    name = "shared budget"
     names = participants(agents, "agent")
     size = np.ones(len(names)) if needs is None else one_each(name, "needs", needs, names, above=0.0)
     room = number(name, "budget", 0.5 * float(size.sum()) if budget is None else budget, above=True)

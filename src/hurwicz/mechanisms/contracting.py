@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -13,7 +13,7 @@ from hurwicz._foundation import InputError, ShapeError
 from hurwicz.mechanisms._arguments import number, resizer, shared_out, ties_of
 from hurwicz.mechanisms.registry import Entry
 from hurwicz.mechanisms.single_parameter import check_reports
-from hurwicz.settings import Beliefs, Claim, JointPrior, Outcome, Outcomes, Participants, Property, beliefs, participants
+from hurwicz.settings import AffineMaximiser, Beliefs, Claim, JointPrior, Outcome, Outcomes, Participants, Property, beliefs, participants
 from hurwicz.typespaces import Box, Finite, TypeSpace, Uniform
 
 Chances: TypeAlias = Float64[np.ndarray, "batch agents"]
@@ -44,6 +44,7 @@ class TaskMechanism:
         source: where it is from.
         labels: what the two components of a type are.
         resized: the same mechanism for other participants.
+        form: the form that truthfulness follows from, where the rule is of one: the auditor checks it and proves by it.
 
     Example:
         >>> import numpy as np
@@ -62,6 +63,7 @@ class TaskMechanism:
     source: str = ""
     labels: Mapping[str, Sequence[str]] | None = None
     resized: Callable[[Sequence[str]], TaskMechanism] | None = None
+    form: AffineMaximiser | None = None
 
     @property
     def agents(self) -> tuple[str, ...]:
@@ -222,8 +224,8 @@ def contract_net(
     """
     if score not in ("confidence/cost", "confidence"):
         raise InputError(f"contract_net: expected score to be 'confidence/cost' or 'confidence', got {score!r}")
-    paid = number("contract_net", "fee", fee)
-    ties_of("contract_net", ties)
+    paid = number("contract net", "fee", fee)
+    ties_of("contract net", ties)
 
     def rule(chances: Chances, costs: Costs) -> tuple[Awards, Awards, Awards]:
         award = shared_out(ties, chances / np.maximum(costs, 1e-6) if score == "confidence/cost" else chances)
@@ -236,7 +238,7 @@ def contract_net(
         Claim(Property.EFFICIENCY, False, "even if all tell the truth: the best ratio is not the best difference", source),
     ]
     return task_mechanism(
-        "contract_net",
+        "contract net",
         rule,
         agents,
         prior=prior,
@@ -271,7 +273,7 @@ def verified_vcg(agents: Participants = 2, *, prior: Beliefs = None, worth: floa
     Source:
         R. Porter, A. Ronen, Y. Shoham and M. Tennenholtz, "Fault tolerant mechanism design", Artificial Intelligence 172 (2008), Theorem 2.
     """
-    ties_of("verified_vcg", ties)
+    ties_of("verified VCG", ties)
 
     def rule(chances: Chances, costs: Costs) -> tuple[Awards, Awards, Awards]:
         net = worth * chances - costs
@@ -282,8 +284,8 @@ def verified_vcg(agents: Participants = 2, *, prior: Beliefs = None, worth: floa
         return award, -award * runner_up, worth * award
 
     source = "Porter, Ronen, Shoham and Tennenholtz 2008, Theorem 2"
-    return task_mechanism(
-        "verified_vcg",
+    made = task_mechanism(
+        "verified VCG",
         rule,
         agents,
         prior=prior,
@@ -299,6 +301,7 @@ def verified_vcg(agents: Participants = 2, *, prior: Beliefs = None, worth: floa
         source="R. Porter, A. Ronen, Y. Shoham, M. Tennenholtz, Artificial Intelligence 172 (2008)",
         resized=resizer(verified_vcg, prior, worth=worth, ties=ties),
     )
+    return replace(made, form=AffineMaximiser(dict.fromkeys(made.agents, 1.0), made.planner_values))
 
 
 def lowest_ask_paid_on_pass(
@@ -327,7 +330,7 @@ def lowest_ask_paid_on_pass(
     Source:
         Vickrey's auction (1961) in the currency of payments on success. It is not efficient: the lowest c/p is not the greatest V p - c.
     """
-    name = "lowest_ask_paid_on_pass"
+    name = "lowest ask paid on pass"
     if pay not in ("second ask", "own ask"):
         raise InputError(f"{name}: expected pay to be 'second ask' or 'own ask', got {pay!r}")
     ties_of(name, ties)

@@ -48,7 +48,7 @@ def moulin_shapley(agents: Participants = 3, *, prior: Beliefs = None, cost: Cos
         H. Moulin and S. Shenker, "Strategyproof sharing of submodular costs", Economic Theory 18 (2001), Theorems 1 and 2.
     """
     names = participants(agents, "agent")
-    model = _model("moulin_shapley", names, cost)
+    model = _model("Moulin–Shapley", names, cost)
 
     def rule(bids: Bids) -> tuple[Shares, Payments]:
         served = np.ones(bids.shape, dtype=bool)
@@ -70,7 +70,7 @@ def moulin_shapley(agents: Participants = 3, *, prior: Beliefs = None, cost: Cos
     if model.shared:
         claims.append(Claim(Property.EFFICIENCY, False, "loses up to H_k - 1 for a fixed cost of 1 shared by k", source))
     return SingleParameterMechanism(
-        name="moulin_shapley",
+        name="Moulin–Shapley",
         rule=rule,
         prior=beliefs(names, prior),
         sides=np.ones(len(names)),
@@ -105,7 +105,7 @@ def marginal_cost_sharing(agents: Participants = 3, *, prior: Beliefs = None, co
         H. Moulin and S. Shenker, Economic Theory 18 (2001), section 4.
     """
     names = participants(agents, "agent")
-    model = _model("marginal_cost_sharing", names, cost)
+    model = _model("marginal cost sharing", names, cost)
 
     def rule(bids: Bids) -> tuple[Shares, Payments]:
         served = model.efficient(bids)
@@ -127,7 +127,7 @@ def marginal_cost_sharing(agents: Participants = 3, *, prior: Beliefs = None, co
     if model.shared:
         claims.append(Claim(Property.PLANNER_IR, False, "pivotal payments do not cover a shared cost", source))
     return SingleParameterMechanism(
-        name="marginal_cost_sharing",
+        name="marginal cost sharing",
         rule=rule,
         prior=beliefs(names, prior),
         sides=np.ones(len(names)),
@@ -167,7 +167,7 @@ def serial_cost_sharing(
     Source:
         H. Moulin and S. Shenker, "Serial cost sharing", Econometrica 60 (1992), Theorems 1 and 2.
     """
-    name = "serial_cost_sharing"
+    name = "serial cost sharing"
     names = participants(agents, "agent")
     exponent, factor = number(name, "power", power, least=1.0, above=True), number(name, "scale", scale, above=True)
     joint = beliefs(names, prior)

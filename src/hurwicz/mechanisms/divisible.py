@@ -64,7 +64,7 @@ def proportional_share(agents: Participants = 3, *, prior: Beliefs = None, expon
         F. Kelly, European Transactions on Telecommunications 8 (1997); R. Johari and J. Tsitsiklis, Mathematics of Operations Research 29
         (2004): at least 3/4 of the welfare at equilibrium.
     """
-    name = "proportional_share"
+    name = "proportional share"
     names = participants(agents, "agent")
     e = number(name, "exponent", exponent, above=True, most=1.0)
 
@@ -154,7 +154,7 @@ def vcg_kelly(
     Source:
         S. Yang and B. Hajek, IEEE JSAC 25 (2007); R. Johari and J. Tsitsiklis, Operations Research 57 (2009).
     """
-    name = "vcg_kelly"
+    name = "VCG–Kelly"
     names = participants(agents, "agent")
     e = number(name, "exponent", exponent, above=True, most=1.0 - 1e-9)
     s = e if surrogate is None else number(name, "surrogate", surrogate, most=1.0 - 1e-9)
@@ -172,7 +172,7 @@ def vcg_kelly(
 
     own = s == e
     source = "Yang and Hajek 2007"
-    return _divisible(
+    made = _divisible(
         name,
         names,
         prior,
@@ -190,6 +190,7 @@ def vcg_kelly(
         "S. Yang and B. Hajek (2007); R. Johari and J. Tsitsiklis (2009)",
         resizer(vcg_kelly, prior, exponent=exponent, surrogate=surrogate),
     )
+    return made.in_groves_form() if own else made
 
 
 def vcg_kelly_equilibrium(values: Numbers, *, exponent: float = 0.5, surrogate: float = 0.0) -> Float64[np.ndarray, " agents"]:

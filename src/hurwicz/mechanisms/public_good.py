@@ -48,7 +48,7 @@ def pivotal_public_good(
         E. H. Clarke (1971); J. Green and J.-J. Laffont, Incentives in Public Decision-Making (1979).
     """
     names = participants(agents, "agent")
-    price = number("pivotal_public_good", "cost", 0.5 * len(names) if cost is None else cost)
+    price = number("pivotal public good", "cost", 0.5 * len(names) if cost is None else cost)
     if nominal not in ("equal", "none"):
         raise InputError(f"pivotal_public_good: expected nominal to be 'equal' or 'none', got {nominal!r}")
     share = price / len(names) if nominal == "equal" else 0.0
@@ -63,7 +63,7 @@ def pivotal_public_good(
     equal = nominal == "equal"
     many = len(names) > 1
     return SingleParameterMechanism(
-        name="pivotal_public_good",
+        name="pivotal public good",
         rule=rule,
         prior=beliefs(names, prior),
         sides=np.ones(len(names)),
@@ -112,8 +112,8 @@ def expected_externality_public_good(
         C. d'Aspremont and L.-A. Gérard-Varet, Journal of Public Economics 11 (1979).
     """
     names = participants(agents, "agent", least=2)
-    price = number("expected_externality_public_good", "cost", 0.5 * len(names) if cost is None else cost)
-    count("expected_externality_public_good", "cells", cells, least=2)
+    price = number("expected externality public good", "cost", 0.5 * len(names) if cost is None else cost)
+    count("expected externality public good", "cells", cells, least=2)
     joint = beliefs(names, prior)
     if isinstance(joint, CorrelatedPrior):
         raise InputError("expected_externality_public_good: expected independent types (one prior an agent), got a correlated prior")
@@ -127,7 +127,7 @@ def expected_externality_public_good(
 
     source = "d'Aspremont and Gérard-Varet 1979"
     return SingleParameterMechanism(
-        name="expected_externality_public_good",
+        name="expected externality public good",
         rule=rule,
         prior=joint,
         sides=np.ones(len(names)),

@@ -44,8 +44,8 @@ def min_work(
         N. Nisan and A. Ronen, "Algorithmic mechanism design", Games and Economic Behavior 35 (2001), Theorem 4.1.
     """
     names = participants(agents, "machine", least=2)
-    joint, labels = _times("min_work", names, prior, tasks)
-    ties_of("min_work", ties)
+    joint, labels = _times("MinWork", names, prior, tasks)
+    ties_of("MinWork", ties)
 
     def rule(reports: Reports) -> tuple[dict[str, Float64[np.ndarray, "batch tasks"]], dict[str, Float64[np.ndarray, " batch"]]]:
         times = np.stack([reports[n] for n in names], axis=1)
@@ -57,7 +57,7 @@ def min_work(
 
     source = "Nisan and Ronen 2001, Theorem 4.1"
     return MultiParameterMechanism(
-        name="min_work",
+        name="MinWork",
         rule=rule,
         prior=joint,
         sides=dict.fromkeys(names, -1.0),
@@ -106,7 +106,7 @@ def biased_min_work(agents: Participants = 2, *, prior: Beliefs = None, tasks: i
     names = participants(agents, "machine", least=2)
     if len(names) != 2:
         raise InputError(f"biased_min_work: expected two machines, got {len(names)}; for more, see min_work")
-    joint, labels = _times("biased_min_work", names, prior, tasks)
+    joint, labels = _times("biased MinWork", names, prior, tasks)
 
     def rule(reports: Reports) -> tuple[dict[str, Float64[np.ndarray, "batch tasks"]], dict[str, Float64[np.ndarray, " batch"]]]:
         one, two = (reports[n] for n in names)
@@ -120,7 +120,7 @@ def biased_min_work(agents: Participants = 2, *, prior: Beliefs = None, tasks: i
 
     source = "Nisan and Ronen 2001, Theorem 5.1"
     return MultiParameterMechanism(
-        name="biased_min_work",
+        name="biased MinWork",
         rule=rule,
         prior=joint,
         sides=dict.fromkeys(names, -1.0),

@@ -122,7 +122,7 @@ def second_best_trade(agents: Participants = 2, *, prior: Beliefs = None, cells:
     source = "Myerson and Satterthwaite 1983"
     short = best.alpha > 0.0
     return SingleParameterMechanism(
-        name="second_best_trade",
+        name="second-best trade",
         rule=rule,
         prior=joint,
         sides=np.array([1.0, -1.0]),

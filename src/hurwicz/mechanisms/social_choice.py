@@ -78,7 +78,7 @@ def groves(
         return found
 
     return _social_choice(
-        "groves",
+        "Groves",
         agents,
         prior,
         alternatives,
@@ -124,7 +124,7 @@ def clarke_pivot(
         return np.asarray(np.asarray(sum(others.values())).max(axis=1), dtype=np.float64)
 
     return _social_choice(
-        "clarke_pivot",
+        "Clarke pivot",
         agents,
         prior,
         alternatives,
@@ -185,9 +185,9 @@ def expected_externality(
     joint, labels = _setting(names, prior, alternatives)
     if isinstance(joint, CorrelatedPrior):
         raise InputError("expected_externality: expected independent types (one prior an agent), got a correlated prior")
-    ties_of("expected_externality", ties)
+    ties_of("expected externality", ties)
     externality = {
-        name: _Externality(joint, name, ties, count("expected_externality", "samples", samples), np.random.default_rng((seed, k)))
+        name: _Externality(joint, name, ties, count("expected externality", "samples", samples), np.random.default_rng((seed, k)))
         for k, name in enumerate(names)
     }
     others = len(names) - 1
@@ -200,7 +200,7 @@ def expected_externality(
         return dict.fromkeys(names, chosen), {name: paid[:, i] for i, name in enumerate(names)}
 
     return MultiParameterMechanism(
-        name="expected_externality",
+        name="expected externality",
         rule=rule,
         prior=joint,
         efficient=lambda reports: dict.fromkeys(names, shared_out(ties, _stacked(names, reports).sum(axis=1))),

@@ -41,7 +41,7 @@ def vickrey_tasks(
     Source:
         W. Vickrey, Journal of Finance 16 (1961), turned round.
     """
-    name = "vickrey_tasks"
+    name = "Vickrey tasks"
     names = participants(agents, "agent")
     joint = beliefs(names, prior)
     k = count(name, "tasks", tasks)
@@ -122,7 +122,7 @@ def scored_second_price(
         R. Myerson, Mathematics of Operations Research 6 (1981), Lemma 2: a monotone award is truthful at critical payments alone; scores:
         Y.-K. Che, RAND Journal of Economics 24 (1993).
     """
-    name = "scored_second_price"
+    name = "scored second price"
     names = participants(agents, "agent")
     joint = beliefs(names, prior)
     given = np.linspace(1.0, 0.5, len(names)) if reputation is None else one_each(name, "reputation", reputation, names)
@@ -189,7 +189,7 @@ def assignment_vcg(agents: Participants = 2, *, prior: Beliefs = None, items: in
         H. Leonard, "Elicitation of honest preferences for the assignment of individuals to positions", Journal of Political Economy 91
         (1983); G. Demange, D. Gale and M. Sotomayor (1986).
     """
-    name = "assignment_vcg"
+    name = "assignment VCG"
     names = participants(agents, "agent")
     joint, labels = _vectors(name, names, prior, items, "item")
 
@@ -248,7 +248,7 @@ def assignment_procurement(
     Source:
         H. Leonard, Journal of Political Economy 91 (1983), turned round.
     """
-    name = "assignment_procurement"
+    name = "assignment procurement"
     names = participants(agents, "agent")
     joint, labels = _vectors(name, names, prior, tasks, "task")
     each = np.broadcast_to(np.asarray(worth, dtype=np.float64), (len(labels),))

@@ -46,7 +46,7 @@ def posted_price_trade(
         K. Hagerty and W. Rogerson, "Robust trading mechanisms", Journal of Economic Theory 42 (1987): among DSIC, ex post IR and budget
         balanced mechanisms there is no other. Gains from trade 1/8 of the 1/6 possible for uniform types and p = 1/2.
     """
-    name = "posted_price_trade"
+    name = "posted price trade"
     market = _market(name, agents, prior, buyers)
     p = number(name, "price", price, least=-np.inf)
     ties_of(name, ties)
@@ -100,7 +100,7 @@ def k_double_auction(
         K. Chatterjee and W. Samuelson, "Bargaining under incomplete information", Operations Research 31 (1983); A. Rustichini,
         M. Satterthwaite and S. Williams, Econometrica 62 (1994). Its linear equilibrium: :func:`chatterjee_samuelson`.
     """
-    name = "k_double_auction"
+    name = "k-double auction"
     market = _market(name, agents, prior, buyers)
     weight = number(name, "k", k, most=1.0)
     ties_of(name, ties)
@@ -209,7 +209,7 @@ def mcafee(agents: Participants = 4, *, prior: Beliefs = None, buyers: int | Non
     Source:
         R. P. McAfee, "A dominant strategy double auction", Journal of Economic Theory 56 (1992), Theorem 1.
     """
-    market = _market("mcafee", agents, prior, buyers)
+    market = _market("McAfee", agents, prior, buyers)
     spans = [ends(space) for space in {id(space): space for space in market.prior.spaces.values()}.values()]
     lowest, highest = min(low for low, _ in spans), max(high for _, high in spans)
 
@@ -224,7 +224,7 @@ def mcafee(agents: Participants = 4, *, prior: Beliefs = None, buyers: int | Non
 
     source = "McAfee 1992, Theorem 1"
     return market.mechanism(
-        "mcafee",
+        "McAfee",
         rule,
         (
             Claim(Property.DSIC, True, "", source),
@@ -264,7 +264,7 @@ def trade_reduction(agents: Participants = 4, *, prior: Beliefs = None, buyers: 
     Source:
         R. P. McAfee (1992); M. Babaioff and N. Nisan, "Concurrent auctions across the supply chain", JAIR 21 (2004).
     """
-    market = _market("trade_reduction", agents, prior, buyers)
+    market = _market("trade reduction", agents, prior, buyers)
 
     def rule(bids: Bids) -> tuple[Shares, Payments]:
         book = _Book(market, bids)
@@ -275,7 +275,7 @@ def trade_reduction(agents: Participants = 4, *, prior: Beliefs = None, buyers: 
     source = "McAfee 1992; Babaioff and Nisan 2004"
     several = min(market.buyers, market.sellers) > 1
     return market.mechanism(
-        "trade_reduction",
+        "trade reduction",
         rule,
         (
             Claim(Property.DSIC, True, "", source),
@@ -314,8 +314,8 @@ def vcg_double_auction(
     Source:
         W. Vickrey, Journal of Finance 16 (1961). Expected deficit 1/6 for one uniform buyer and seller: the whole gains from trade.
     """
-    market = _market("vcg_double_auction", agents, prior, buyers)
-    ties_of("vcg_double_auction", ties)
+    market = _market("VCG double auction", agents, prior, buyers)
+    ties_of("VCG double auction", ties)
 
     def rule(bids: Bids) -> tuple[Shares, Payments]:
         book = _Book(market, bids)
@@ -327,7 +327,7 @@ def vcg_double_auction(
 
     source = "Vickrey 1961"
     return market.mechanism(
-        "vcg_double_auction",
+        "VCG double auction",
         rule,
         (
             Claim(Property.DSIC, True, "", source),
