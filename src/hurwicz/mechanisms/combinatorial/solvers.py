@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
+import json
 import math
+import subprocess
+import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -76,44 +81,60 @@ def cp_sat_maximum(
 ) -> Found:
     """The best assignment among the allowed bids, by CP-SAT. Arguments as in :meth:`BranchAndCut.maximum`.
 
-    CP-SAT computes in whole numbers: prices are rounded to 2^-40 of the largest.
+    CP-SAT computes in whole numbers: prices are rounded to 2^-40 of the largest. It runs in a process of its own, which takes a second
+    to start (see ``cp_sat_worker``).
 
     Raises:
         MissingExtraError: OR-Tools is not installed.
+        SolverError: CP-SAT did not answer.
     """
-    try:
-        from ortools.sat.python import cp_model
-    except ImportError as error:
-        raise MissingExtraError("solver='cp_sat' needs OR-Tools; pip install 'hurwicz[cpsat]'") from error
+    if importlib.util.find_spec("ortools") is None:
+        raise MissingExtraError("solver='cp_sat' needs OR-Tools; pip install 'hurwicz[cpsat]'")
     kept = np.arange(packing.size) if allowed is None else np.flatnonzero(allowed)
     if not len(kept):
         return Found((), 0.0, 0.0)
     part = packing.part(kept)
     scale = 2.0**40 / float(part.prices.max())
-    model: Any = cp_model.CpModel()
-    won = [model.new_bool_var(f"bid {j}") for j in kept]
-    rows = part.uses.tocsr()
-    for r in range(len(part.supply)):
-        members, units = rows.indices[rows.indptr[r] : rows.indptr[r + 1]], rows.data[rows.indptr[r] : rows.indptr[r + 1]]
-        if part.supply[r] == 1:
-            model.add_at_most_one(won[j] for j in members)
-        else:
-            model.add(sum(int(u) * won[j] for j, u in zip(members, units, strict=True)) <= int(part.supply[r]))
-    model.maximize(sum(round(float(p) * scale) * x for p, x in zip(part.prices, won, strict=True)))
-    for j, x in zip(kept, won, strict=True):
-        model.add_hint(x, int(j) in set(start))
-    solver: Any = cp_model.CpSolver()
-    if deadline < math.inf:
-        solver.parameters.max_time_in_seconds = max(deadline - time.perf_counter(), 0.01)
-    status = solver.solve(model)
-    if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE, cp_model.UNKNOWN):
-        raise SolverError(f"CP-SAT stopped with {solver.status_name(status)}; try solver='branch_and_cut'")
-    chosen = (
-        tuple(start) if status == cp_model.UNKNOWN else tuple(int(j) for j, x in zip(kept, won, strict=True) if solver.boolean_value(x))
-    )
+    given = set(start)
+    problem = cp_sat_problem(part, scale) | {
+        "hint": [k for k, j in enumerate(kept) if int(j) in given],
+        "seconds": None if deadline == math.inf else max(deadline - time.perf_counter(), 0.01),
+    }
+    answer = ask_cp_sat(problem)
+    if answer["status"] not in ("OPTIMAL", "FEASIBLE", "UNKNOWN"):
+        raise SolverError(f"CP-SAT stopped with {answer['status']}; try solver='branch_and_cut'")
+    chosen = tuple(start) if answer["chosen"] is None else tuple(int(kept[k]) for k in answer["chosen"])
     value = packing.total(chosen)
     # Rounding moved each price by at most half a unit of the scaled prices.
-    bound = (float(solver.best_objective_bound) + 0.5 * part.size) / scale
+    bound = (float(answer["bound"]) + 0.5 * part.size) / scale if answer["chosen"] is not None else float(part.prices.sum())
     if report is not None:
         report(value, bound)
-    return Found(chosen, value, value if status == cp_model.OPTIMAL else max(value, bound), {"nodes": int(solver.num_branches)})
+    return Found(chosen, value, value if answer["status"] == "OPTIMAL" else max(value, bound), {"nodes": int(answer["branches"])})
+
+
+def cp_sat_problem(packing: Packing, scale: float) -> dict[str, Any]:
+    """The packing as plain data, prices times ``scale`` and rounded."""
+    rows = packing.uses.tocsr()
+    ends = rows.indptr
+    return {
+        "prices": [round(float(p) * scale) for p in packing.prices],
+        "rows": [
+            [rows.indices[a:b].tolist(), rows.data[a:b].astype(int).tolist(), int(limit)]
+            for a, b, limit in zip(ends[:-1], ends[1:], packing.supply, strict=True)
+        ],
+    }
+
+
+def ask_cp_sat(problem: dict[str, Any]) -> dict[str, Any]:
+    """The worker's answer to one problem.
+
+    Raises:
+        SolverError: it failed; the message ends with its last line.
+    """
+    worker = Path(__file__).with_name("cp_sat_worker.py")
+    done = subprocess.run([sys.executable, "-P", str(worker)], input=json.dumps(problem), capture_output=True, text=True, check=False)
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        raise SolverError(f"the process of CP-SAT ended with code {done.returncode} ({last}); try solver='branch_and_cut'")
+    answer: dict[str, Any] = json.loads(done.stdout)
+    return answer
