@@ -6,6 +6,7 @@ others is found out.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -16,7 +17,7 @@ from hurwicz._foundation import FloatArray
 from hurwicz.audits.evaluation import Evaluator, Pace
 from hurwicz.audits.finding import Finding, Verdict, Witness
 from hurwicz.audits.gradients import climbed, traceable
-from hurwicz.audits.local_search import pattern_search, round_significant
+from hurwicz.audits.local_search import pattern_search, shortened
 from hurwicz.audits.profiles import Profiles, cover, one_profile, plain, row_of
 from hurwicz.typespaces import Box, Finite, Interval, TypeSpace
 
@@ -239,8 +240,8 @@ def _simplest(e: Evaluator, name: str, row: Profiles, lie: Any, gain: float, *, 
             value, _, better = _refine(e, name, [(-np.inf, one_profile(rough, e.agents), lie)], others_too=False)[0]
             if value >= 0.9 * gain:
                 gain, profile, lie = value, rough, better
-    for digits in (1, 2, 3, 4, 6):
-        short = _rounded(e.spaces[name], plain(np.asarray(lie)), digits)
+    for digits, way in itertools.product((1, 2, 3, 4, 5, 6), (0, -1, 1)):
+        short = _rounded(e.spaces[name], plain(np.asarray(lie)), digits, way)
         if e.spaces[name].contains(short):
             truth, lying = truth_and_lie(e, name, profile, short)
             if lying - truth >= 0.9999 * gain:
@@ -248,12 +249,12 @@ def _simplest(e: Evaluator, name: str, row: Profiles, lie: Any, gain: float, *, 
     return gain, profile, plain(np.asarray(lie))
 
 
-def _rounded(space: TypeSpace, value: Any, digits: int) -> Any:
+def _rounded(space: TypeSpace, value: Any, digits: int, way: int = 0) -> Any:
     if not _numeric(space):
         return value
     if isinstance(value, list):
-        return [round_significant(v, digits) for v in value]
-    return round_significant(value, digits)
+        return [shortened(v, digits, way) for v in value]
+    return shortened(value, digits, way)
 
 
 def details_of(name: str, truth: float, lie: float) -> dict[str, Any]:

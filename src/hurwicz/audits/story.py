@@ -49,7 +49,8 @@ def _lie(e: Evaluator, witness: Witness) -> str:
     types = e.one({**(witness.others or {}), agent: witness.true_type})
     told = {**types, **e.one({agent: witness.misreport})}
     return (
-        f"{_who(e, agent, witness.true_type)}, reports {said(witness.misreport)} and gains {said(witness.gain)}{_against(witness.others)}, "
+        f"{_who(e, agent, witness.true_type)}, reports {_apart(witness.misreport, witness.others)} and gains {said(witness.gain)}"
+        f"{_against(witness.others)}, "
         f"because {_because(e, agent, types, told)}."
     )
 
@@ -115,16 +116,17 @@ def _pair(e: Evaluator, witness: Witness) -> str:
 def _second_name(e: Evaluator, witness: Witness) -> str:
     assert witness.agent is not None
     return (
-        f"{_who(e, witness.agent, witness.true_type)}, reports {said(witness.misreport)} and, under a second name, "
-        f"{said(witness.details['alias_report'])}, and gains {said(witness.gain)}{_against(witness.others)}."
+        f"{_who(e, witness.agent, witness.true_type)}, reports {_apart(witness.misreport, witness.others)} and, under a second name, "
+        f"{_apart(witness.details['alias_report'], witness.others)}, and gains {said(witness.gain)}{_against(witness.others)}."
     )
 
 
 def _shill(e: Evaluator, witness: Witness) -> str:
     del e
+    invented = _apart(witness.details["alias_report"], witness.true_type)
     return (
-        f"Where {_profile(witness.true_type)}, the auctioneer invents a participant that reports {said(witness.details['alias_report'])} "
-        f"and collects {said(witness.gain)} more."
+        f"Where {_profile(witness.true_type)}, the auctioneer invents a participant that reports {invented} and collects "
+        f"{said(witness.gain)} more."
     )
 
 
@@ -176,6 +178,18 @@ def _reports(others: Mapping[str, Any]) -> str:
 def _profile(profile: Any) -> str:
     shown = ", ".join(f"{name} is {said(value)}" for name, value in list(profile.items())[:_SHOWN])
     return shown + (f" and {len(profile) - _SHOWN} more as in the witness" if len(profile) > _SHOWN else "")
+
+
+def _apart(value: Any, others: Mapping[str, Any] | None) -> str:
+    """A report in as many digits as tell it from the others' reports: a bid just above another's is not that bid."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return said(value)
+    near = [v for v in (others or {}).values() if isinstance(v, int | float) and v != value]
+    for digits in range(4, 13):
+        shown = f"{value:.{digits}g}"
+        if all(float(shown) != float(f"{v:.{digits}g}") for v in near):
+            return shown
+    return repr(value)
 
 
 def said(value: Any) -> str:
