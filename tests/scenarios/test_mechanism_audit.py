@@ -47,6 +47,18 @@ def nothing(agents=2):
     return 3
 
 
+def everybody(agents=2):
+    return single_parameter("everybody wins", lambda b: (np.ones_like(b), 0 * b), agents, excess=lambda x: x.sum(axis=1) - 1.0)
+
+
+def unpayable(agents=2):
+    return single_parameter("unpayable", lambda b: (np.ones_like(b), b * np.nan), agents)
+
+
+def leaves(agents=2):
+    raise SystemExit(0)
+
+
 made = highest(3)
 '''
 
@@ -127,6 +139,15 @@ def test_a_mechanism_of_ones_own_is_audited_and_its_witness_names_the_file(own: 
     assert replay_file(moved / "w.json").holds
 
 
+def test_a_mechanism_that_gives_away_more_than_there_is_is_refuted_with_the_profile(own: str, tmp_path: Path) -> None:
+    keys = {"mechanism": f"{own}:everybody", "properties": ["feasibility"]}
+    run = run_scenario(build_scenario("audit", keys), out=tmp_path)
+    (finding,) = run.result["audit"]
+    assert finding["verdict"] == "refuted"
+    assert set(finding["witness"]["true_type"]) == {"bidder 1", "bidder 2"}
+    assert replay_file(tmp_path / "witness-feasibility.json").gain == pytest.approx(1.0)
+
+
 def test_a_mechanism_already_made_is_taken_as_it_is(own: str) -> None:
     assert len(make_mechanism(Recipe(f"{own}:made")).agents) == 3
     with pytest.raises(InputError, match="already made"):
@@ -177,6 +198,11 @@ def test_a_witness_that_does_not_replay_exits_with_1(own: str, tmp_path: Path, h
         (["MINE:forgetful"], "expected shares of shape"),
         (["MINE:falls"], "mine.py:24: ZeroDivisionError: division by zero"),
         (["MINE:forgetful", "--prior", "uniform:0,2", "--grid", "3"], "expected shares of shape"),
+        (["MINE:unpayable"], "expected finite payments, got nan for agent 'bidder 1'"),
+        (["MINE:leaves"], "mine.py:40: SystemExit"),
+        (["second_price", "--bidders", ""], "agents: expected names that are not empty"),
+        (["second_price", "--bidders", "ann,"], "agents: expected names that are not empty"),
+        (["third_price", "--bidders", "2"], "expected at least 3 bidders, got 2"),
         (["BROKEN:f"], "broken.py:2: SyntaxError"),
         (["RAISES:f"], "raises.py:1: RuntimeError: no luck"),
     ],

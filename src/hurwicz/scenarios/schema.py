@@ -183,6 +183,8 @@ class MechanismTable(_Table):
     def _somebody(cls, agents: int | list[str] | None) -> int | list[str] | None:
         if agents == [] or (isinstance(agents, int) and agents < 1):
             raise ValueError(f"at least one agent; got {agents}")
+        if isinstance(agents, list) and not all(name.strip() for name in agents):
+            raise ValueError(f"names that are not empty; got {agents}")
         return agents
 
     @field_validator("mechanism")

@@ -12,7 +12,7 @@ from hurwicz.audits import Finding, Verdict, audit
 from hurwicz.audits.rendering import effort_in_words
 from hurwicz.mechanisms import registry
 from hurwicz.scenarios.mechanisms.audit_page import add_effort, audit_page, said, words
-from hurwicz.scenarios.mechanisms.making import Recipe, declared, make_mechanism
+from hurwicz.scenarios.mechanisms.making import Recipe, declared, how_many, make_mechanism
 from hurwicz.scenarios.mechanisms.own_file import in_own_words
 from hurwicz.scenarios.mechanisms.witness import witness_files
 from hurwicz.scenarios.running import Progress, Run
@@ -107,7 +107,7 @@ def _tables(
     from rich.table import Table
     from rich.text import Text
 
-    title = f"{result['mechanism']['name']}: {len(mechanism.agents)} agents, prior {', '.join(recipe.prior)}"
+    title = f"{result['mechanism']['name']}: {how_many(mechanism.agents)}, prior {', '.join(recipe.prior)}"
     title += f", {recipe.grid} types each" if recipe.grid else ""
     table = Table("property", "verdict", "declared", "what stands behind it", title=title, title_justify="left")
     for finding in findings:

@@ -12,6 +12,7 @@ from hurwicz.audits import Finding, Verdict
 from hurwicz.audits.rendering import effort_in_words
 from hurwicz.mechanisms import SingleParameterMechanism
 from hurwicz.reports import Page
+from hurwicz.scenarios.mechanisms.making import how_many
 from hurwicz.settings import Claim, DirectMechanism, Property
 
 _POINTS = 201
@@ -35,7 +36,7 @@ def audit_page(
     about, stories = result["mechanism"], result["stories"]
     prior = ", ".join(about["prior"]) + (f", cut into {about['grid']} types" if about["grid"] else "")
     options = "".join(f", {name} = {value}" for name, value in about["options"].items())
-    page = Page(f"Audit of {about['name']}", f"{len(mechanism.agents)} agents, prior {prior}{options}")
+    page = Page(f"Audit of {about['name']}", f"{how_many(mechanism.agents)}, prior {prior}{options}")
     if about["formula"]:
         page.text(about["formula"])
     counts = {v: sum(f.verdict is v for f in findings) for v in Verdict}

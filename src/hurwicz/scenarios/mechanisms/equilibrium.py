@@ -13,7 +13,7 @@ import numpy as np
 from hurwicz._foundation import InputError, NotConvergedError
 from hurwicz.mechanisms import SingleParameterMechanism
 from hurwicz.reports import Page, number
-from hurwicz.scenarios.mechanisms.making import Recipe, make_mechanism
+from hurwicz.scenarios.mechanisms.making import Recipe, how_many, make_mechanism
 from hurwicz.scenarios.mechanisms.own_file import in_own_words
 from hurwicz.scenarios.running import Progress, Run
 from hurwicz.scenarios.schema import EquilibriumScenario
@@ -34,7 +34,7 @@ def run_equilibrium(scenario: EquilibriumScenario, name: str, progress: Progress
         found = equilibrium_of(mechanism, seconds=scenario.seconds, tolerance=scenario.tolerance, seed=scenario.seed, progress=progress)
     about = {"name": str(getattr(mechanism, "name", recipe.name)), "formula": str(getattr(mechanism, "formula", ""))}
     result = {"mechanism": recipe.to_dict() | about, "agents": list(mechanism.agents), "equilibrium": found}
-    page = Page(f"Equilibrium of {about['name']}", f"{len(mechanism.agents)} agents, prior {', '.join(recipe.prior)}")
+    page = Page(f"Equilibrium of {about['name']}", f"{how_many(mechanism.agents)}, prior {', '.join(recipe.prior)}")
     if about["formula"]:
         page.text(about["formula"])
     add_equilibrium(page, found)

@@ -99,6 +99,16 @@ def make_mechanism(recipe: Recipe) -> DirectMechanism:
     return _believing(recipe, lambda **beliefs: make(recipe.mechanism, agents, **options, **beliefs))
 
 
+def how_many(agents: Sequence[str]) -> str:
+    """Their number in words that a title can have.
+
+    Example:
+        >>> how_many(["a"]), how_many(["a", "b"])
+        ('1 agent', '2 agents')
+    """
+    return f"{len(agents)} agent{'' if len(agents) == 1 else 's'}"
+
+
 def declared(mechanism: Any) -> dict[str, Claim]:
     """Property → what the mechanism says of it; the guarantee where it says both, under different conditions."""
     claims: Sequence[Claim] = getattr(mechanism, "guarantees", ())

@@ -62,7 +62,7 @@ def in_own_words(reference: str) -> Iterator[None]:
         yield
     except HurwiczError:
         raise
-    except Exception as error:  # a person's own code may raise anything
+    except (Exception, SystemExit) as error:  # a person's own code may raise anything
         file = reference.rpartition(":")[0] if ".py:" in reference else reference
         own = [frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename).name == Path(file).name]
         line = error.lineno if isinstance(error, SyntaxError) else own[-1].lineno if own else None
