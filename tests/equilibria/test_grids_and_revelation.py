@@ -11,12 +11,24 @@ from hypothesis import strategies as st
 
 from hurwicz._foundation import InputError
 from hurwicz.audits import Verdict, audit
-from hurwicz.equilibria import MixedStrategy, bayes_nash, certify, exploitability, reveal, sealed_bid_game, tabulate
+from hurwicz.equilibria import (
+    MixedStrategy,
+    RegretMatching,
+    bayes_nash,
+    certify,
+    drive,
+    exploitability,
+    reveal,
+    reveal_table,
+    sealed_bid_game,
+    tabulate,
+)
 from hurwicz.equilibria.interim import CountsRoute, MonteCarloRoute, TableRoute, ThresholdRoute, choose_route
-from hurwicz.mechanisms import SingleParameterMechanism, single_parameter
+from hurwicz.mechanisms import MultiParameterMechanism, SingleParameterMechanism, single_parameter
 from hurwicz.mechanisms.several_units import discriminatory, uniform_price
 from hurwicz.mechanisms.single_item import all_pay, first_price, second_price, third_price
 from hurwicz.mechanisms.trade import k_double_auction
+from hurwicz.settings import beliefs
 from hurwicz.typespaces import CorrelatedPrior, FinitePrior
 
 
@@ -180,3 +192,33 @@ def test_what_cannot_be_tabulated_or_revealed() -> None:
         reveal(first_price(2), other)
     with pytest.raises(InputError, match="joint prior"):
         bayes_nash(first_price(["a", "b"], prior=CorrelatedPrior({"a": [0.0, 1.0], "b": [0.0, 1.0]}, [0.5, 0.5])), strategies="monotone")
+
+
+def items_to_the_highest(asked: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Two items, each to its highest bid (half where equal), everybody paying its winning bids: not truthful."""
+    one, two = asked.values()
+    share = np.where(one > two, 1.0, np.where(one == two, 0.5, 0.0))
+    shares = dict(zip(asked, (share, 1.0 - share), strict=True))
+    return shares, {name: (shares[name] * bids).sum(axis=1) for name, bids in asked.items()}
+
+
+def test_vectors_of_values_are_revealed_too() -> None:
+    """Additive values of two items, pay as bid: learned on all pairs of bids, revealed, audited; one profile by brute force."""
+    prior = beliefs(["ann", "bob"], FinitePrior([[1.0, 0.5], [0.5, 1.0], [1.0, 1.0]]))
+    auction = MultiParameterMechanism(name="pay as bid", rule=items_to_the_highest, prior=prior)
+    bids = [[a, b] for a in (0.0, 0.25, 0.5, 0.75) for b in (0.0, 0.25, 0.5, 0.75)]
+    game, types, reports = tabulate(auction, actions=dict.fromkeys(auction.agents, bids))
+    profile = drive(game, RegretMatching(), steps=2000, tolerance=5e-3, every=50).value
+    left = exploitability(game, profile)
+    assert left <= 5e-3
+    direct = reveal_table(auction, game, profile, types, reports)
+    assert audit(auction, ["BIC"])[0].value > 0.05
+    assert audit(direct, ["BIC"])[0].value <= left + 1e-12
+    paid = 0.0
+    for i, j in itertools.product(range(16), repeat=2):
+        _, payments = auction.rule({"ann": np.array([bids[i]]), "bob": np.array([bids[j]])})
+        paid += profile[0][2, i] * profile[1][0, j] * float(payments["ann"][0])
+    outcome = direct.outcome({"ann": [1.0, 1.0], "bob": [1.0, 0.5]})
+    assert outcome.payments["ann"] == pytest.approx(paid, abs=1e-12)
+    with pytest.raises(InputError, match="profile of shapes"):
+        reveal_table(auction, game, [np.eye(3), np.eye(3)], types, reports)

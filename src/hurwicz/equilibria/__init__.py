@@ -10,6 +10,7 @@ from hurwicz.equilibria.learning import FictitiousPlay, Hedge, RegretMatching
 from hurwicz.equilibria.monotone import BestResponse, EnvelopeIteration, monotone_game
 from hurwicz.equilibria.protocol import Dynamics, drive
 from hurwicz.equilibria.revelation import reveal
+from hurwicz.equilibria.revelation_tables import reveal_table
 from hurwicz.equilibria.sealed_bids import sealed_bid_game
 from hurwicz.equilibria.sequential import SequentialEquilibrium, sequential_first_price
 from hurwicz.equilibria.strategies import MixedStrategy, MonotoneStrategy
@@ -39,6 +40,7 @@ __all__ = [
     "monotone_game",
     "nash_equilibria",
     "reveal",
+    "reveal_table",
     "sealed_bid_game",
     "sequential_first_price",
     "tabulate",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from typing import Any, cast
 
 import numpy as np
 from jaxtyping import Float64
@@ -60,9 +61,9 @@ def first_price_odes(priors: Mapping[str, DensityPrior], *, knots: int = 801) ->
         raise InputError("first_price_odes: expected a density above 0 at the highest value of each bidder")
     low = lows[0]
     least, most = low, float(highs.min())
-    grids = [np.linspace(low, high, 40_001) for high in highs]
     # F / f once and for all: distribution functions are asked too often to be computed anew each time.
-    ratios = [(g, np.asarray(p.cdf(g)) / np.maximum(np.asarray(p.pdf(g)), 1e-300)) for p, g in zip(laws, grids, strict=True)]
+    grids = [np.linspace(low, high, 40_001) for high in highs]
+    ratios = np.stack([np.asarray(p.cdf(g)) / np.maximum(np.asarray(p.pdf(g)), 1e-300) for p, g in zip(laws, grids, strict=True)])
     for _ in range(45):
         middle = 0.5 * (least + most)
         meets, _, _ = _shoot(ratios, highs, low, middle, 0)
@@ -83,29 +84,26 @@ def first_price_odes(priors: Mapping[str, DensityPrior], *, knots: int = 801) ->
 
 
 def _shoot(
-    ratios: Sequence[tuple[Float64[FloatArray, "_points"], Float64[FloatArray, "_points"]]],
-    highs: Float64[FloatArray, "bidders"],
-    low: float,
-    top: float,
-    knots: int,
+    ratios: Float64[FloatArray, "bidders points"], highs: Float64[FloatArray, "bidders"], low: float, top: float, knots: int
 ) -> tuple[bool, Float64[FloatArray, "bids"], Float64[FloatArray, "bidders bids"]]:
     """Whether some phi_i meets b on the way down from ``top``; bids (falling) and values there."""
     from scipy.integrate import solve_ivp
 
-    bidders = len(ratios)
-    span = float(highs.max()) - low
+    from hurwicz.equilibria.first_price_kernels import meeting, slope
 
-    def slope(b: float, phi: FloatArray) -> FloatArray:
-        inverse = 1.0 / np.maximum(phi - b, 1e-13 * span)
-        ratio = np.asarray([np.interp(v, *table) for v, table in zip(phi, ratios, strict=True)])
-        return np.asarray(ratio * (inverse.sum() / (bidders - 1) - inverse))
+    span, stop = float(highs.max()) - low, cast("Any", meeting)
 
-    def meeting(b: float, phi: FloatArray) -> float:
-        return float((phi - b).min() - 1e-7 * (b - low) - 1e-12 * span)
-
-    meeting.terminal = True  # type: ignore[attr-defined]
     # Bids are spaced so that they crowd towards the lowest value, where bids bend most.
     at = low + (top - low) * np.linspace(1.0, 1e-3, knots) ** 1.5 if knots else None
-    end = low + 1e-5 * (top - low)
-    run = solve_ivp(slope, (top, end), highs, method="DOP853", rtol=1e-9, atol=1e-12 * span, events=meeting, t_eval=at)
+    run = solve_ivp(
+        slope,
+        (top, low + 1e-5 * (top - low)),
+        highs,
+        method="LSODA",
+        rtol=1e-11,
+        atol=1e-12 * span,
+        events=stop,
+        t_eval=at,
+        args=(low, highs, ratios, 1e-13 * span),
+    )
     return bool(len(run.t_events[0] if run.t_events else ())) or run.status < 0, np.asarray(run.t), np.asarray(run.y)
