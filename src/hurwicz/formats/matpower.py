@@ -153,6 +153,12 @@ def parse_matpower(text: str, *, path: str = "") -> MatpowerCase:
 
     Raises:
         FormatError: see :func:`read_matpower`.
+
+    Example:
+        >>> from hurwicz.formats import packaged_path
+        >>> case = parse_matpower(packaged_path("case14_ieee").read_text())
+        >>> case.base_mva, len(case.bus.number), len(case.gen.bus)
+        (100.0, 14, 5)
     """
     parsed = read_matlab(text, path)
     for name in _MAIN:

@@ -31,6 +31,10 @@ def packaged_path(name: str) -> Path:
 
     Raises:
         InputError: no such case; the message lists them.
+
+    Example:
+        >>> packaged_path("case14_ieee").name
+        'pglib_opf_case14_ieee.m'
     """
     short = name.removeprefix(_PREFIX).removesuffix(".m")
     if short not in packaged_cases():

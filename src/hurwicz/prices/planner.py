@@ -360,6 +360,13 @@ def total_loss(problem: Problem, actions: Mapping[str, Numbers], agents: Sequenc
         actions: by agent.
         agents: agents with a ``cost_at(action, inputs)``.
         data: values that replace those of sources.
+
+    Example:
+        >>> from hurwicz.prices import DeclaredAgent
+        >>> from hurwicz.valuations import Quadratic
+        >>> graph = PriceGraph.from_loss(lambda x: (x["a"] - 3.0) ** 2, {"a": ()})
+        >>> total_loss(graph, {"a": 2.0}, [DeclaredAgent("a", Quadratic(), 0.5)])  # (2 - 3)² + 0.5 · 2²
+        3.0
     """
     loss = compiled(problem)
     values = loss.node_values(actions, data)

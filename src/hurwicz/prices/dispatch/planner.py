@@ -136,6 +136,15 @@ def learn_and_plan(
     Raises:
         InfeasibleError: no dispatch meets demand.
         AgentError: an agent answered with something that is no output within its limits.
+
+    Example:
+        >>> from hurwicz.formats import packaged_case
+        >>> from hurwicz.prices.dispatch import dc_network, generators, learn_and_plan
+        >>> case = packaged_case("case14_ieee")
+        >>> network = dc_network(case)
+        >>> plan, known = learn_and_plan(network, generators(case, network))
+        >>> plan.converged, plan.rounds, len(known.transcript.rounds)
+        (True, 3, 3)
     """
     if len(agents) != len(network.units):
         raise InputError(f"agents: expected one a unit ({len(network.units)}), got {len(agents)}")

@@ -47,6 +47,14 @@ def check_dispatch(network: DcNetwork, output: Float64[FloatArray, "units"]) -> 
 
     Returns:
         The violations, and the flow on each line in MW.
+
+    Example:
+        >>> import numpy as np
+        >>> from hurwicz.formats import packaged_case
+        >>> from hurwicz.prices.dispatch import dc_network
+        >>> violation, flows = check_dispatch(dc_network(packaged_case("case14_ieee")), np.array([200.0, 50.0, 0.0, 0.0, 0.0]))
+        >>> round(violation.balance, 6), flows.shape  # 250 MW for a load of 259 MW
+        (0.09, (20,))
     """
     n, base = len(network.buses), network.base_mva
     injection = np.bincount(network.unit_bus, output, n) / base - network.withdrawal

@@ -23,7 +23,16 @@ class GradientResponse(Rule):
     Converges for eta < 2 / L with L the largest eigenvalue of the total loss's Hessian, and diverges above.
 
     Args:
-        step: eta; if omitted, 1 / L with L from Lanczos on the system loss plus the largest curvature seen in the agents' answers.
+        step_size: eta; if omitted, 1 / L with L from Lanczos on the system loss plus the largest curvature seen in the agents' answers.
+
+    Example:
+        >>> from hurwicz.prices import DeclaredAgent, GradientResponse, PriceGraph, coordinate
+        >>> from hurwicz.valuations import Quadratic
+        >>> graph = PriceGraph.from_loss(lambda x: (x["a"] + x["b"] - 10.0) ** 2, {"a": (), "b": ()})
+        >>> agents = [DeclaredAgent("a", Quadratic(), 0.5), DeclaredAgent("b", Quadratic(), 1.0)]
+        >>> solution = coordinate(graph, agents, dynamics=GradientResponse())
+        >>> round(float(solution.value.actions["a"]), 6), solution.value.rounds <= 100
+        (5.0, True)
     """
 
     step_size: float | None = None
@@ -69,6 +78,15 @@ class Proximal(Rule):
 
     Args:
         weight: rho; if omitted, the largest eigenvalue, by Lanczos.
+
+    Example:
+        >>> from hurwicz.prices import DeclaredAgent, PriceGraph, Proximal, coordinate
+        >>> from hurwicz.valuations import Quadratic
+        >>> graph = PriceGraph.from_loss(lambda x: (x["a"] + x["b"] - 10.0) ** 2, {"a": (), "b": ()})
+        >>> agents = [DeclaredAgent("a", Quadratic(), 0.5), DeclaredAgent("b", Quadratic(), 1.0)]
+        >>> solution = coordinate(graph, agents, dynamics=Proximal())
+        >>> round(float(solution.value.actions["a"]), 6), solution.value.rounds <= 100
+        (5.0, True)
     """
 
     weight: float | None = None
@@ -99,6 +117,15 @@ class Accelerated(Rule):
 
     Args:
         weight: rho; if omitted, the largest eigenvalue of the system loss's Hessian, by Lanczos.
+
+    Example:
+        >>> from hurwicz.prices import Accelerated, DeclaredAgent, PriceGraph, coordinate
+        >>> from hurwicz.valuations import Quadratic
+        >>> graph = PriceGraph.from_loss(lambda x: (x["a"] + x["b"] - 10.0) ** 2, {"a": (), "b": ()})
+        >>> agents = [DeclaredAgent("a", Quadratic(), 0.5), DeclaredAgent("b", Quadratic(), 1.0)]
+        >>> solution = coordinate(graph, agents, dynamics=Accelerated())
+        >>> round(float(solution.value.actions["a"]), 6), solution.value.rounds <= 50
+        (5.0, True)
     """
 
     weight: float | None = None
@@ -141,6 +168,15 @@ class Jacobi(Rule):
 
     Args:
         damping: share of the way that is gone, in (0, 1].
+
+    Example:
+        >>> from hurwicz.prices import DeclaredAgent, Jacobi, PriceGraph, coordinate
+        >>> from hurwicz.valuations import Quadratic
+        >>> graph = PriceGraph.from_loss(lambda x: (x["a"] + x["b"] - 10.0) ** 2, {"a": (), "b": ()})
+        >>> agents = [DeclaredAgent("a", Quadratic(), 0.5), DeclaredAgent("b", Quadratic(), 1.0)]
+        >>> solution = coordinate(graph, agents, dynamics=Jacobi(damping=0.3))
+        >>> round(float(solution.value.actions["a"]), 6), solution.value.rounds <= 20
+        (5.0, True)
     """
 
     damping: float = 1.0

@@ -232,6 +232,15 @@ class PriceNewton(Rule):
     alike, and tells everyone's marginal cost near the market's total. From then on the pull is a tenth of the agents' own
     stiffness, unless the last prices moved the aggregate by a multiple: then it is the market's again for one round. Where agents
     jump (linear costs) and the model misleads for long, accelerated proximal rounds are put in between.
+
+    Example:
+        >>> from hurwicz.prices import DeclaredAgent, PriceGraph, PriceNewton, coordinate
+        >>> from hurwicz.valuations import Quadratic
+        >>> graph = PriceGraph.from_loss(lambda x: (x["a"] + x["b"] - 10.0) ** 2, {"a": (), "b": ()})
+        >>> agents = [DeclaredAgent("a", Quadratic(), 0.5), DeclaredAgent("b", Quadratic(), 1.0)]
+        >>> solution = coordinate(graph, agents, dynamics=PriceNewton())
+        >>> round(float(solution.value.actions["a"]), 6), solution.value.rounds <= 5
+        (5.0, True)
     """
 
     title: str = "price Newton on the aggregate"

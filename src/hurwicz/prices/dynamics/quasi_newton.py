@@ -20,6 +20,15 @@ class Anderson(Rule):
     Args:
         memory: number of past answers in the mix.
         weight: rho of the proximal response; if omitted, from Lanczos.
+
+    Example:
+        >>> from hurwicz.prices import Anderson, DeclaredAgent, PriceGraph, coordinate
+        >>> from hurwicz.valuations import Quadratic
+        >>> graph = PriceGraph.from_loss(lambda x: (x["a"] + x["b"] - 10.0) ** 2, {"a": (), "b": ()})
+        >>> agents = [DeclaredAgent("a", Quadratic(), 0.5), DeclaredAgent("b", Quadratic(), 1.0)]
+        >>> solution = coordinate(graph, agents, dynamics=Anderson())
+        >>> round(float(solution.value.actions["a"]), 6), solution.value.rounds <= 10
+        (5.0, True)
     """
 
     memory: int = 8
@@ -66,6 +75,15 @@ class Broyden(Rule):
     """Broyden's method (1965) on the aggregate: y = sum_i A_i r_i(-A_iᵀ grad f(y)) + b, from linear prices alone.
 
     The first Jacobian is a multiple of the identity, seen from one small probing round; a step that makes the residual grow is halved.
+
+    Example:
+        >>> from hurwicz.prices import Broyden, DeclaredAgent, PriceGraph, coordinate
+        >>> from hurwicz.valuations import Quadratic
+        >>> graph = PriceGraph.from_loss(lambda x: (x["a"] + x["b"] - 10.0) ** 2, {"a": (), "b": ()})
+        >>> agents = [DeclaredAgent("a", Quadratic(), 0.5), DeclaredAgent("b", Quadratic(), 1.0)]
+        >>> solution = coordinate(graph, agents, dynamics=Broyden())
+        >>> round(float(solution.value.actions["a"]), 6), solution.value.rounds <= 5
+        (5.0, True)
     """
 
     title: str = "Broyden on the aggregate"

@@ -23,6 +23,15 @@ class SharingADMM(Rule):
 
     Args:
         penalty: if omitted, the largest curvature of f at the start.
+
+    Example:
+        >>> from hurwicz.prices import DeclaredAgent, PriceGraph, SharingADMM, coordinate
+        >>> from hurwicz.valuations import Quadratic
+        >>> graph = PriceGraph.from_loss(lambda x: (x["a"] + x["b"] - 10.0) ** 2, {"a": (), "b": ()})
+        >>> agents = [DeclaredAgent("a", Quadratic(), 0.5), DeclaredAgent("b", Quadratic(), 1.0)]
+        >>> solution = coordinate(graph, agents, dynamics=SharingADMM())
+        >>> round(float(solution.value.actions["a"]), 6), solution.value.rounds <= 50
+        (5.0, True)
     """
 
     penalty: float | None = None

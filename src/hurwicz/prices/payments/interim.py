@@ -79,6 +79,13 @@ def interim_function(
 
     Raises:
         InputError: unknown agent, or a report outside the prior's support.
+
+    Example:
+        >>> from hurwicz.typespaces import Interval, ProductPrior, Uniform
+        >>> prior = ProductPrior({"a": Uniform(Interval(0.0, 1.0)), "b": Uniform(Interval(0.0, 1.0))})
+        >>> expected = interim_function(prior, "a", lambda types: types[0] * types[1] ** 2)
+        >>> np.round(expected.at(np.array([0.6])), 12)  # 0.6 · 1/3
+        array([0.2])
     """
     if agent not in prior.marginals:
         raise InputError(f"interim expectation: unknown agent {agent!r}; the prior knows {list(prior.agents)}")

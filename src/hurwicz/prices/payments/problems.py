@@ -76,7 +76,13 @@ class AllocationProblem(Protocol):
 def total_cost(
     problem: AllocationProblem, actions: Float64[FloatArray, "batch agents *action"], types: Types, *, without: int | None = None
 ) -> Float64[FloatArray, "batch"]:
-    """sum_i C_i, less one agent's where asked."""
+    """sum_i C_i, less one agent's where asked.
+
+    Example:
+        >>> from hurwicz.prices.payments import QuadraticAggregate
+        >>> total_cost(QuadraticAggregate(4.0, 2), np.array([[1.0, 2.0]]), [np.array([0.5]), np.array([1.0])], without=0)
+        array([4.])
+    """
     out: FloatArray = np.zeros(len(actions))
     for i in range(len(problem.agents)):
         if i != without:
@@ -87,7 +93,13 @@ def total_cost(
 def total_loss(
     problem: AllocationProblem, actions: Float64[FloatArray, "batch agents *action"], types: Types
 ) -> Float64[FloatArray, "batch"]:
-    """L = S + sum_i C_i."""
+    """L = S + sum_i C_i.
+
+    Example:
+        >>> from hurwicz.prices.payments import QuadraticAggregate
+        >>> total_loss(QuadraticAggregate(4.0, 2), np.array([[1.0, 2.0]]), [np.array([0.5]), np.array([1.0])])  # 1 + 0.5 + 4
+        array([5.5])
+    """
     return problem.system_loss(actions) + total_cost(problem, actions, types)
 
 

@@ -51,10 +51,22 @@ class PaymentRule(Protocol):
 
 
 def guarantees(rule: PaymentRule) -> tuple[Claim, ...]:
-    """The claims that hold."""
+    """The claims that hold.
+
+    Example:
+        >>> from hurwicz.prices.payments import Linear
+        >>> [claim.property for claim in guarantees(Linear())]
+        ['clears', 'price_taking', 'strategy_proof_in_the_large']
+    """
     return tuple(c for c in rule.claims if c.holds)
 
 
 def does_not_guarantee(rule: PaymentRule) -> tuple[Claim, ...]:
-    """The claims that something is not guaranteed."""
+    """The claims that something is not guaranteed.
+
+    Example:
+        >>> from hurwicz.prices.payments import Linear
+        >>> "DSIC" in [claim.property for claim in does_not_guarantee(Linear())]
+        True
+    """
     return tuple(c for c in rule.claims if not c.holds)
