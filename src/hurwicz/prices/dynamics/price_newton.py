@@ -228,8 +228,8 @@ def stiffness(slopes: list[FloatArray]) -> Float64[np.ndarray, "coordinates"]:
 class PriceNewton(Rule):
     """Newton on the aggregate, with the agents' slopes learned from their answers.
 
-    The first offer pulls each agent as the whole market would push back if all moved alike; that is exact for agents that are
-    alike, and tells everyone's marginal cost near the market's total. From then on the pull is a tenth of the agents' own
+    The first offer pulls each agent as the whole market would push back if all moved alike; for agents that are alike, from
+    equal starts and where no bound is active, that is the market's own answer; else it tells everyone's marginal cost near the total. From then on the pull is a tenth of the agents' own
     stiffness, unless the last prices moved the aggregate by a multiple: then it is the market's again for one round. Where agents
     jump (linear costs) and the model misleads for long, accelerated proximal rounds are put in between.
 
