@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
-from jax.scipy.special import entr, logsumexp
+from jax.scipy.special import logsumexp
 from jaxtyping import Array, Float
 
 from hurwicz.meanfield.game import Mass, MeanFieldGame, Public, Rules
@@ -84,7 +84,7 @@ def action_values(game: MeanFieldGame, flow: Flow, policy: Policy, theta: Rules 
     def step(value: Float[Array, " states"], now: Any) -> tuple[Float[Array, " states"], Mass]:
         h, mass, public, chosen = now
         q = _worth(game, h, mass, public, theta, value)
-        return (chosen * q).sum(axis=1) + tau * entr(chosen).sum(axis=1), q
+        return (chosen * q).sum(axis=1) + tau * entropy(chosen), q
 
     rounds = (jnp.arange(game.horizon), flow, records_of(game, flow, theta), policy)
     return jax.lax.scan(step, jnp.zeros(game.states, policy.dtype), rounds, reverse=True)[1]
@@ -119,7 +119,7 @@ def best_response(game: MeanFieldGame, flow: Flow, theta: Rules = None, tau: Wei
 def policy_value(game: MeanFieldGame, flow: Flow, policy: Policy, theta: Rules = None, tau: Weight = 0.0) -> Scalar:
     """V(pi; L) = sum_s mu_0(s) V_0(s): what a player expects who plays ``policy`` while the population flows as ``flow``."""
     q = action_values(game, flow, policy, theta, tau)[0]
-    start = (policy[0] * q).sum(axis=1) + tau * entr(policy[0]).sum(axis=1)
+    start = (policy[0] * q).sum(axis=1) + tau * entropy(policy[0])
     return game.begins(theta).astype(q.dtype) @ start
 
 
@@ -146,6 +146,12 @@ def exploitability(game: MeanFieldGame, policy: Policy, theta: Rules = None, tau
     flow = flow_of(game, policy, theta)
     best = greatest(game.masked(best_values(game, flow, theta, tau)[0]), tau)
     return game.begins(theta).astype(best.dtype) @ best - policy_value(game, flow, policy, theta, tau)
+
+
+def entropy(policy: Float[Array, "*batch actions"]) -> Float[Array, "*batch"]:
+    """-sum_a pi(a) log pi(a), with a derivative that is finite where an action is never taken."""
+    taken = policy > 0.0
+    return -jnp.where(taken, policy * jnp.log(jnp.where(taken, policy, 1.0)), 0.0).sum(axis=-1)
 
 
 def uniform_policy(game: MeanFieldGame) -> Policy:

@@ -1,0 +1,74 @@
+"""Derivatives through a mean-field equilibrium: three ways, finite differences, memory."""
+
+import jax
+import jax.flatten_util
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from hurwicz._foundation import InputError
+from hurwicz.designers import EquilibriumMap
+from hurwicz.meanfield import BatchedAuction, TableRule
+
+AUCTION = BatchedAuction(rounds=2, supply=0.8, grid=5)
+RULE = TableRule(5)
+GAME = AUCTION.game(RULE)
+
+
+def revenue(equilibrium):
+    return jax.jit(lambda weights: AUCTION.revenue(RULE, equilibrium(GAME, weights), weights))
+
+
+def weights_drawn(seed):
+    rng = np.random.default_rng(seed)
+    return {"steps": jnp.asarray(rng.normal(size=(2, 4))), "share": jnp.asarray([-0.4, 0.3])}
+
+
+def test_three_derivatives_and_finite_differences_agree_once_converged():
+    weights = weights_drawn(0)
+    settled = {d: EquilibriumMap(tau=0.2, rate=2.0, steps=60, differentiate=d) for d in ("unrolled", "checkpointed", "implicit")}
+    assert settled["unrolled"].left_over < 1e-13
+    slopes = {d: jax.flatten_util.ravel_pytree(jax.jit(jax.grad(revenue(m)))(weights))[0] for d, m in settled.items()}
+    flat, unflatten = jax.flatten_util.ravel_pytree(weights)
+    loss, h = revenue(settled["unrolled"]), 1e-6
+    each = [(float(loss(unflatten(flat.at[k].add(h)))) - float(loss(unflatten(flat.at[k].add(-h))))) / (2 * h) for k in range(len(flat))]
+    assert np.allclose(slopes["unrolled"], each, atol=1e-8)
+    assert np.allclose(slopes["checkpointed"], slopes["unrolled"], atol=1e-13)
+    assert np.allclose(slopes["implicit"], slopes["unrolled"], atol=1e-9)
+    assert float(np.abs(slopes["unrolled"]).max()) > 1e-3  # there is something to agree on
+
+
+def test_before_convergence_the_implicit_derivative_is_another_one():
+    weights = weights_drawn(1)
+    early = {d: EquilibriumMap(tau=0.2, rate=0.1, steps=10, differentiate=d) for d in ("unrolled", "implicit")}
+    assert early["unrolled"].left_over > 0.5
+    slopes = {d: jax.jit(jax.grad(revenue(m)))(weights)["share"] for d, m in early.items()}
+    assert not np.allclose(slopes["unrolled"], slopes["implicit"], atol=1e-4)
+
+
+def memory(differentiate, steps):
+    gradient = jax.jit(jax.grad(revenue(EquilibriumMap(tau=0.2, rate=2.0, steps=steps, differentiate=differentiate))))
+    return gradient.lower(weights_drawn(0)).compile().memory_analysis().temp_size_in_bytes
+
+
+def test_checkpoints_hold_the_root_of_the_states():
+    # sixteen times the steps: sixteen times the memory unrolled, four times checkpointed, none more implicit
+    assert memory("unrolled", 1600) > 12 * memory("unrolled", 100)
+    assert memory("checkpointed", 1600) < 6 * memory("checkpointed", 100)
+    assert memory("checkpointed", 1600) < 0.25 * memory("unrolled", 1600)
+    assert memory("implicit", 1600) < 1.1 * memory("implicit", 100)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"tau": 0.0}, "tau > 0"),
+        ({"tau": float("nan")}, "tau > 0"),
+        ({"rate": 6.0}, "rate in"),
+        ({"steps": 0}, "steps >= 1"),
+        ({"differentiate": "by hand"}, "differentiate among"),
+    ],
+)
+def test_what_cannot_be_differentiated_is_refused(change, message):
+    with pytest.raises(InputError, match=message):
+        EquilibriumMap(**{"tau": 0.2, "rate": 2.0, "steps": 10, **change})
