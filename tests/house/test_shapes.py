@@ -30,8 +30,7 @@ ROOMS = (
     "src/hurwicz/prices/payments",
     "src/hurwicz/prices/populations",
     "src/hurwicz/reproductions",
-    "src/hurwicz/typespaces/priors.py",
-    "src/hurwicz/typespaces/spaces.py",
+    "src/hurwicz/typespaces",
     "src/hurwicz/valuations",
 )
 # Signatures that may say an array without a shape: "file: function or class.field", and why.

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Float64, Shaped
 from numpy.typing import ArrayLike, NDArray
 
-from hurwicz._foundation import InputError, float64_array
+from hurwicz._foundation import FloatArray, InputError, float64_array
 from hurwicz.typespaces.priors import FinitePrior
 from hurwicz.typespaces.spaces import TypeSpace
 
@@ -37,13 +37,13 @@ class CorrelatedPrior:
         if not profiles:
             raise InputError("CorrelatedPrior: expected at least one agent, got none")
         weights = float64_array(probabilities, "CorrelatedPrior probabilities", shape=(None,))
-        self.profiles: dict[str, NDArray[Any]] = {name: np.asarray(types) for name, types in profiles.items()}
+        self.profiles: dict[str, Shaped[NDArray[Any], "profiles ..."]] = {name: np.asarray(types) for name, types in profiles.items()}
         wrong = {name: len(types) for name, types in self.profiles.items() if len(types) != len(weights)}
         if wrong or not len(weights):
             raise InputError(f"CorrelatedPrior: expected a type for each of {len(weights)} profiles, got {wrong or 'none'}")
         if bool(np.any(weights < 0.0)) or abs(float(weights.sum()) - 1.0) > 1e-9:
             raise InputError(f"CorrelatedPrior: expected probabilities >= 0 that sum to 1, got a sum of {weights.sum():.9g}")
-        self.probabilities: Float64[np.ndarray, " profiles"] = weights / weights.sum()
+        self.probabilities: Float64[FloatArray, "profiles"] = weights / weights.sum()
 
     @property
     def agents(self) -> tuple[str, ...]:
@@ -70,7 +70,7 @@ class CorrelatedPrior:
         values, which = np.unique(self.profiles[agent], axis=0, return_inverse=True)
         return FinitePrior(values, np.bincount(which.ravel(), weights=self.probabilities))
 
-    def sample(self, rng: np.random.Generator, size: int) -> dict[str, NDArray[Any]]:
+    def sample(self, rng: np.random.Generator, size: int) -> dict[str, Shaped[NDArray[Any], "{size} ..."]]:
         """``size`` profiles: agent name → array with leading axis ``size``."""
         rows = rng.choice(len(self.probabilities), size=size, p=self.probabilities)
         return {name: types[rows] for name, types in self.profiles.items()}
@@ -82,13 +82,13 @@ class CorrelatedPrior:
 
     def quadrature(
         self, order: int, *, without: Sequence[str] | str = ()
-    ) -> tuple[dict[str, NDArray[Any]], Float64[np.ndarray, " profiles"]]:
+    ) -> tuple[dict[str, Shaped[NDArray[Any], "profiles ..."]], Float64[FloatArray, "profiles"]]:
         """All profiles, less the agents in ``without``, with their probabilities: exact, whatever ``order`` is."""
         del order
         skip = {without} if isinstance(without, str) else set(without)
         return {name: types for name, types in self.profiles.items() if name not in skip}, self.probabilities
 
-    def conditional(self, agent: str, own: Any) -> tuple[dict[str, NDArray[Any]], Float64[np.ndarray, " profiles"]]:
+    def conditional(self, agent: str, own: Any) -> tuple[dict[str, Shaped[NDArray[Any], "profiles ..."]], Float64[FloatArray, "profiles"]]:
         """What ``agent`` of type ``own`` believes of the others: profiles and weights.
 
         Raises:
