@@ -228,19 +228,11 @@ def stiffness(slopes: list[FloatArray]) -> Float64[np.ndarray, "coordinates"]:
 class PriceNewton(Rule):
     """Newton on the aggregate, with the agents' slopes learned from their answers.
 
-    The first offer pulls each agent as the whole market would push back if all moved alike; for agents that are alike, from
-    equal starts and where no bound is active, that is the market's own answer; else it tells everyone's marginal cost near the total. From then on the pull is a tenth of the agents' own
-    stiffness, unless the last prices moved the aggregate by a multiple: then it is the market's again for one round. Where agents
-    jump (linear costs) and the model misleads for long, accelerated proximal rounds are put in between.
-
-    Example:
-        >>> from hurwicz.prices import DeclaredAgent, PriceGraph, PriceNewton, coordinate
-        >>> from hurwicz.valuations import Quadratic
-        >>> graph = PriceGraph.from_loss(lambda x: (x["a"] + x["b"] - 10.0) ** 2, {"a": (), "b": ()})
-        >>> agents = [DeclaredAgent("a", Quadratic(), 0.5), DeclaredAgent("b", Quadratic(), 1.0)]
-        >>> solution = coordinate(graph, agents, dynamics=PriceNewton())
-        >>> round(float(solution.value.actions["a"]), 6), solution.value.rounds <= 5
-        (5.0, True)
+    The first offer pulls each agent as the whole market would push back if all moved alike. For agents that are alike, from equal
+    starts and where no bound is active, the answer is the market's own; else it tells everyone's marginal cost near the total.
+    From then on the pull is a tenth of the agents' own stiffness, unless the last prices moved the aggregate by a multiple: then
+    it is the market's again for one round. Where agents jump (linear costs) and the model misleads for long, accelerated proximal
+    rounds are put in between.
     """
 
     title: str = "price Newton on the aggregate"
