@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
-from jaxtyping import Bool, Float64, Int64, Shaped
+from jaxtyping import Float64
 
-from hurwicz._foundation import InputError
-from hurwicz.mechanisms._arguments import count, ends, number, ties_of
+from hurwicz.mechanisms._arguments import ends, number, ties_of
+from hurwicz.mechanisms.order_book import Book, market_of, rationed
 from hurwicz.mechanisms.registry import Entry
 from hurwicz.mechanisms.single_parameter import Bids, Payments, Shares, SingleParameterMechanism
-from hurwicz.settings import Beliefs, Claim, JointPrior, Participants, Property, beliefs, participants
-
-_Count: TypeAlias = Int64[np.ndarray, " batch"]
-_Both: TypeAlias = Shaped[np.ndarray, "batch _some"]
-_Price: TypeAlias = Float64[np.ndarray, " batch"]
+from hurwicz.settings import Beliefs, Claim, Participants, Property
 
 
 def posted_price_trade(
@@ -47,14 +41,14 @@ def posted_price_trade(
         balanced mechanisms there is no other. Gains from trade 1/8 of the 1/6 possible for uniform types and p = 1/2.
     """
     name = "posted price trade"
-    market = _market(name, agents, prior, buyers)
+    market = market_of(name, agents, prior, buyers)
     p = number(name, "price", price, least=-np.inf)
     ties_of(name, ties)
 
     def rule(bids: Bids) -> tuple[Shares, Payments]:
         wants = np.concatenate([bids[:, : market.buyers] >= p, bids[:, market.buyers :] <= p], axis=1)
         trades = np.minimum(wants[:, : market.buyers].sum(axis=1), wants[:, market.buyers :].sum(axis=1))[:, None]
-        shares = np.concatenate([_rationed(w, trades, ties) for w in market.split(wants)], axis=1)
+        shares = np.concatenate([rationed(w, trades, ties) for w in market.split(wants)], axis=1)
         return shares, market.sides * shares * p
 
     source = "Hagerty and Rogerson 1987"
@@ -101,12 +95,12 @@ def k_double_auction(
         M. Satterthwaite and S. Williams, Econometrica 62 (1994). Its linear equilibrium: :func:`chatterjee_samuelson`.
     """
     name = "k-double auction"
-    market = _market(name, agents, prior, buyers)
+    market = market_of(name, agents, prior, buyers)
     weight = number(name, "k", k, most=1.0)
     ties_of(name, ties)
 
     def rule(bids: Bids) -> tuple[Shares, Payments]:
-        book = _Book(market, bids)
+        book = Book(market, bids)
         above = np.minimum(book.bid(book.trades), book.ask(book.trades + 1))
         below = np.maximum(book.ask(book.trades), book.bid(book.trades + 1))
         price = weight * np.where(book.trades > 0, above, 0.0) + (1.0 - weight) * np.where(book.trades > 0, below, 0.0)
@@ -209,12 +203,12 @@ def mcafee(agents: Participants = 4, *, prior: Beliefs = None, buyers: int | Non
     Source:
         R. P. McAfee, "A dominant strategy double auction", Journal of Economic Theory 56 (1992), Theorem 1.
     """
-    market = _market("McAfee", agents, prior, buyers)
+    market = market_of("McAfee", agents, prior, buyers)
     spans = [ends(space) for space in {id(space): space for space in market.prior.spaces.values()}.values()]
     lowest, highest = min(low for low, _ in spans), max(high for _, high in spans)
 
     def rule(bids: Bids) -> tuple[Shares, Payments]:
-        book = _Book(market, bids, lowest, highest)
+        book = Book(market, bids, lowest, highest)
         last_bid, last_ask = book.bid(book.trades), book.ask(book.trades)
         price = 0.5 * (book.bid(book.trades + 1) + book.ask(book.trades + 1))
         whole = (book.trades > 0) & (last_ask <= price) & (price <= last_bid)
@@ -264,10 +258,10 @@ def trade_reduction(agents: Participants = 4, *, prior: Beliefs = None, buyers: 
     Source:
         R. P. McAfee (1992); M. Babaioff and N. Nisan, "Concurrent auctions across the supply chain", JAIR 21 (2004).
     """
-    market = _market("trade reduction", agents, prior, buyers)
+    market = market_of("trade reduction", agents, prior, buyers)
 
     def rule(bids: Bids) -> tuple[Shares, Payments]:
-        book = _Book(market, bids)
+        book = Book(market, bids)
         shares = book.shares(np.maximum(book.trades - 1, 0), "order")
         paid = market.joined(book.bid(book.trades), -book.ask(book.trades))
         return shares, np.where(shares > 0.0, paid, 0.0)
@@ -314,11 +308,11 @@ def vcg_double_auction(
     Source:
         W. Vickrey, Journal of Finance 16 (1961). Expected deficit 1/6 for one uniform buyer and seller: the whole gains from trade.
     """
-    market = _market("VCG double auction", agents, prior, buyers)
+    market = market_of("VCG double auction", agents, prior, buyers)
     ties_of("VCG double auction", ties)
 
     def rule(bids: Bids) -> tuple[Shares, Payments]:
-        book = _Book(market, bids)
+        book = Book(market, bids)
         some = book.trades > 0
         pay = np.where(some, np.maximum(book.ask(book.trades), book.bid(book.trades + 1)), 0.0)
         get = np.where(some, np.minimum(book.bid(book.trades), book.ask(book.trades + 1)), 0.0)
@@ -340,112 +334,6 @@ def vcg_double_auction(
         "all q efficient trades; buyers pay max(s_(q), b_(q+1)), sellers get min(b_(q), s_(q+1))",
         "W. Vickrey, Journal of Finance 16 (1961)",
     ).in_groves_form()
-
-
-@dataclass(frozen=True)
-class _Market:
-    """Who buys (first) and who sells, and what is common to every mechanism between them."""
-
-    names: tuple[str, ...]
-    buyers: int
-    prior: JointPrior
-
-    @property
-    def sellers(self) -> int:
-        return len(self.names) - self.buyers
-
-    @property
-    def sides(self) -> Float64[np.ndarray, " agents"]:
-        return np.concatenate([np.ones(self.buyers), -np.ones(self.sellers)])
-
-    def split(self, both: _Both) -> tuple[_Both, _Both]:
-        return both[:, : self.buyers], both[:, self.buyers :]
-
-    def joined(self, buyer: _Price, seller: _Price) -> Float64[np.ndarray, "batch agents"]:
-        """One number for all buyers of a profile and one for all its sellers, as a matrix."""
-        return np.concatenate([np.repeat(buyer[:, None], self.buyers, 1), np.repeat(seller[:, None], self.sellers, 1)], axis=1)
-
-    def efficient(self, types: Bids) -> Shares:
-        book = _Book(self, types)
-        return book.shares(book.trades, "order")
-
-    def mechanism(
-        self,
-        name: str,
-        rule: Callable[[Bids], tuple[Shares, Payments]],
-        guarantees: Sequence[Claim],
-        formula: str,
-        source: str,
-    ) -> SingleParameterMechanism:
-        return SingleParameterMechanism(
-            name=name,
-            rule=rule,
-            prior=self.prior,
-            sides=self.sides,
-            excess=lambda shares: shares[:, : self.buyers].sum(axis=1) - shares[:, self.buyers :].sum(axis=1),
-            efficient=self.efficient,
-            guarantees=tuple(guarantees),
-            formula=formula,
-            source=source,
-        )
-
-
-class _Book:
-    """Bids from the highest, asks from the lowest, and how many pairs gain by trading; ``low`` and ``high`` stand for those missing."""
-
-    def __init__(self, market: _Market, bids: Bids, low: float = -np.inf, high: float = np.inf) -> None:
-        self._buy, self._sell = market.split(bids)
-        self._bids = np.sort(self._buy, axis=1)[:, ::-1]
-        self._asks = np.sort(self._sell, axis=1)
-        self._low, self._high = low, high
-        pairs = min(market.buyers, market.sellers)
-        self.trades: _Count = (self._bids[:, :pairs] >= self._asks[:, :pairs]).sum(axis=1)
-
-    def bid(self, rank: _Count) -> _Price:
-        """The rank-th highest bid, from 1; ``high`` for 0 and ``low`` beyond the last."""
-        return _ranked(self._bids, rank, self._high, self._low)
-
-    def ask(self, rank: _Count) -> _Price:
-        """The rank-th lowest ask, from 1; ``low`` for 0 and ``high`` beyond the last."""
-        return _ranked(self._asks, rank, self._low, self._high)
-
-    def shares(self, trades: _Count, ties: str) -> Shares:
-        """1 for the first ``trades`` of each side; among those that tie with the last of them, by order or in equal parts."""
-        parts = []
-        for sign, given, ranked in ((1.0, self._buy, self._bids), (-1.0, self._sell, self._asks)):
-            last = np.take_along_axis(ranked, np.maximum(trades - 1, 0)[:, None], axis=1)
-            ahead, tied = sign * given > sign * last, given == last
-            left = trades[:, None] - ahead.sum(axis=1, keepdims=True)
-            parts.append(np.where(trades[:, None] > 0, ahead + _rationed(tied, left, ties), 0.0))
-        return np.concatenate(parts, axis=1)
-
-
-def _ranked(values: Float64[np.ndarray, "batch side"], rank: _Count, before: float, beyond: float) -> _Price:
-    size = values.shape[1]
-    found = np.take_along_axis(values, np.clip(rank - 1, 0, size - 1)[:, None], axis=1)[:, 0]
-    return np.asarray(np.where(rank < 1, before, np.where(rank > size, beyond, found)), dtype=np.float64)
-
-
-def _rationed(
-    wants: Bool[np.ndarray, "batch side"], trades: Int64[np.ndarray, "batch one"], ties: str
-) -> Float64[np.ndarray, "batch side"]:
-    if ties == "order":
-        return np.asarray(wants & (np.cumsum(wants, axis=1) <= trades), dtype=np.float64)
-    return np.asarray(wants * trades / np.maximum(wants.sum(axis=1, keepdims=True), 1), dtype=np.float64)
-
-
-def _market(name: str, agents: Participants, prior: Beliefs, buyers: int | None) -> _Market:
-    if isinstance(agents, int):
-        side = (agents + 1) // 2 if buyers is None else buyers
-        who: Participants = [f"buyer {k + 1}" for k in range(side)] + [f"seller {k + 1}" for k in range(agents - side)]
-    else:
-        side = (len(agents) + 1) // 2 if buyers is None else buyers
-        who = agents
-    names = participants(who, "trader", least=2)
-    count(name, "buyers", side)
-    if side >= len(names):
-        raise InputError(f"{name}: expected at least one seller after the buyers, got {side} buyers among {len(names)} agents")
-    return _Market(names, side, beliefs(names, prior))
 
 
 ENTRIES: tuple[Entry, ...] = (
