@@ -280,9 +280,10 @@ def _monotone(
     game = monotone_game(mechanism, knots=knots, bids=bids, bid_range=bid_range, route=route, seed=seed)
     limit = tolerance * (game.high - game.low)
     truth = monotone_gains(game, tuple(game.start))
+    stats: dict[str, Any] = {"dynamics": "truth", "rounds": 0, "residual": truth, "seconds": 0.0, "trace": []}
+    told = Solution(tuple(game.start), Status.STATIONARY_POINT, stats)
     if dynamics is None and truth <= min(1e-6 * (game.high - game.low), limit):
-        stats: dict[str, Any] = {"dynamics": "truth", "rounds": 0, "residual": truth, "seconds": 0.0, "trace": []}
-        return _finish(game, Solution(tuple(game.start), Status.STATIONARY_POINT, stats), limit)
+        return _finish(game, told, limit)
     span = game.high - game.low
     # What is gained is of the second order in the bids: the search goes on well below the gain that is asked for, where it can.
     plan: list[tuple[Dynamics[Any, Any, Any], int, int, float]]
@@ -292,7 +293,7 @@ def _monotone(
         plan = [(BestResponse(), steps or 30, 1, 1e-9 * span), (Collocation(), steps or 60, 1, 1e-6 * span)]
         if len(game.groups) == 1 and game.side(0) > 0.0:
             plan = [(EnvelopeIteration(), steps or 300, 20, 0.0), *plan]
-    best: Solution[Any] | None = None
+    best: Solution[Any] | None = told if dynamics is None else None
     for rule, most, every, aim in plan:
         shaded = game
         if not isinstance(rule, BestResponse):
