@@ -73,6 +73,21 @@ def test_a_crowd_with_costs_near_to_linear(kappa: float) -> None:
         assert abs(found.value.mismatch) <= 1e-4 * found.value.price
 
 
+@pytest.mark.parametrize("n", [100, 20_000])
+@pytest.mark.parametrize("share", [-3.0, 3.0])
+def test_scarcity_beyond_the_range_of_z(n: int, share: float) -> None:
+    """z = p^333 ends at p = 7.94; where everyone is at a bound before, the price is the planner's own."""
+    rng = np.random.default_rng(n)
+    low, high = rng.uniform(-0.5, 0.3, n), rng.uniform(0.3, 2.0, n)
+    agents = ArrayPopulation(rng.uniform(0.8, 1.2, n), lower=low, upper=high, exponent=1.003)
+    found = price_newton(agents, QuadraticLoss(share * n), tolerance=1e-9)
+    bound = float((high if share > 0 else low).sum())
+    assert found.value.aggregate == pytest.approx(bound, rel=1e-12)
+    assert found.value.price == pytest.approx(2.0 * (share * n - bound), rel=1e-12)
+    assert found.value.gap == 0.0
+    np.testing.assert_array_equal(agents.actions(found.value.price), high if share > 0 else low)
+
+
 def test_identical_agents_that_all_meet_their_capacity_at_once() -> None:
     agents = ArrayPopulation(np.ones(1000), lower=0.0, upper=0.5)
     for target, price in ((500.0 + 0.5, 1.0), (600.0, 200.0), (400.0, 2 * 400.0 / 1001.0)):

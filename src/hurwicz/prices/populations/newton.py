@@ -11,7 +11,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from hurwicz._foundation import InputError, NotConvergedError, NotFiniteError, Solution, Status
-from hurwicz.prices.populations.arrays import price_to_z, z_to_price
+from hurwicz.prices.populations.arrays import LARGEST_Z, price_to_z, z_to_price
 from hurwicz.prices.populations.losses import AggregateLoss
 
 _ROUNDING = 8 * 2.0**-52
@@ -154,6 +154,12 @@ def price_newton(
             )
         if curve < 0.0:
             raise InputError(f"price_newton: f'' = {curve} at y = {total}; expected a convex loss of the aggregate")
+        if abs(z) >= LARGEST_Z and h * z < 0.0:  # so dear a price has no z
+            if slope != 0.0:
+                raise InputError(
+                    f"exponent: {kappa} is so near 1 that prices above {abs(p):.6g} leave the range of a float; count money in another unit"
+                )
+            p, h = -gradient, 0.0  # no agent moves any more: this price is the planner's own
         if h <= 0.0:
             low, high = z, min(high, price_to_z(-gradient, kappa))
         if h >= 0.0:
