@@ -64,6 +64,13 @@ def test_the_auditor_proves_vcg_over_a_grid_and_refutes_the_others() -> None:
         assert findings == {"DSIC": expected, "ex_post_IR": Verdict.PROVED}, make
 
 
+def test_truth_is_proved_by_form_over_boxes() -> None:
+    for mechanism in (combinatorial_vcg(3), combinatorial_affine_maximiser(2, weights=[1.0, 2.5], reserve=0.3)):
+        finding = audit(mechanism, ["DSIC"], effort="quick")[0]
+        assert finding.verdict is Verdict.PROVED
+        assert "form" in finding.method
+
+
 def test_ties_by_lottery_share_the_goods_and_the_payment() -> None:
     auction = combinatorial_vcg(2, interests=["AB"], ties="lottery")
     outcome = auction.outcome({"bidder 1": [0.5], "bidder 2": [0.5]})

@@ -58,7 +58,10 @@ def test_bids_in_the_scenario(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, c
 
 
 def test_or_bids_units_and_goods_nobody_wants(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    text = BIDS.replace('"cem", goods = ["B"], price = 8.0', '"bob", goods = ["B"], price = 11.0') + 'language = "or"\ngoods = ["A", "A", "B", "lamp"]\n'
+    text = (
+        BIDS.replace('"cem", goods = ["B"], price = 8.0', '"bob", goods = ["B"], price = 11.0')
+        + 'language = "or"\ngoods = ["A", "A", "B", "lamp"]\n'
+    )
     assert cleared(text, tmp_path, monkeypatch) == 0
     result = json.loads((tmp_path / "out" / "result.json").read_text())
     assert result["winners"]["bob"]["goods"] == ["A", "B"]
