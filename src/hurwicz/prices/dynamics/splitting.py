@@ -74,7 +74,9 @@ class SharingADMM(Rule):
         primal, drift = float(np.linalg.norm(mean - copy)), float(np.linalg.norm(copy - z))
         if self.penalty is None and memory["turns"] < 200 and memory["turns"] % 5 == 4:
             # Residual balancing (Boyd et al. 2011, section 3.4.1); it stops, so that convergence is that of a fixed penalty.
-            factor = 2.0 if primal > 10.0 * drift else 0.5 if drift > 10.0 * primal else 1.0
+            # Each residual relative to its own variable's size (Wohlberg 2017), so that units do not matter.
+            first, second = primal * float(np.linalg.norm(dual)), drift * float(np.linalg.norm(copy))
+            factor = 2.0 if first > 3.0 * second else 0.5 if second > 3.0 * first else 1.0
             penalty, dual = penalty * factor, dual / factor
         memory.update(z=copy, u=dual, penalty=penalty, turns=memory["turns"] + 1)
         residual = max(relative(moved - x, x), relative(count * (mean - copy), count * mean))
