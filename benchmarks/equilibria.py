@@ -163,7 +163,9 @@ def run(*, quick: bool = False) -> list[dict[str, Any]]:
         try:
             row = each()
         except ImportError as error:
-            print(f"a row is left out: {error.name or error} is not installed; pip install 'hurwicz[bench]'")
+            print(
+                f"a row is left out: {error.name or error} is not installed; pip install 'hurwicz[bench,gambit]' (Gambit is compiled on Python 3.11: half an hour and a C++ compiler)"
+            )
             continue
         row["ratio"] = row["theirs"] / row["ours"]
         rows.append(row)
