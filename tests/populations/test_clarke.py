@@ -150,3 +150,12 @@ def test_bad_input() -> None:
     crowd = GeneratedPopulation(10, UniformTypes((1.0, 2.0), (1.0, 2.0)))
     with pytest.raises(InputError, match=r"\.part"):
         clarke_transfers(crowd, loss)
+
+
+@pytest.mark.parametrize("kappa", [1.1, 1.5, 4.0])
+@pytest.mark.parametrize("opt_out", [1e-8, 1e-40, 1e-196])
+def test_an_opt_out_next_to_nothing_at_a_price_of_zero(kappa: float, opt_out: float) -> None:
+    """The price without the agent is as small as its gap: halving a bracket as wide as the capacities never got there."""
+    agents = ArrayPopulation(np.array([0.7, 1.2]), lower=-0.3, upper=0.5, exponent=kappa)
+    tau = clarke_transfers(agents, QuadraticLoss(0.0), opt_out=opt_out).value
+    assert np.abs(tau).max() <= 4.0 * opt_out**2  # S(opt out) - S(x) at most, as nobody else has to move

@@ -166,6 +166,12 @@ class _Market:
         kappa = self.population.exponent
         low = np.where(gap > 0, self.z, self.reach[0])
         high = np.where(gap > 0, self.reach[1], self.z)
+        # The others only make up for a part of the gap: the price cannot go beyond the planner's for all of it.
+        beyond = -np.asarray(self.loss.gradient(self.aggregate - gap), dtype=np.float64)
+        with np.errstate(over="ignore"):
+            far = np.sign(beyond) * np.abs(beyond) ** (1.0 / (kappa - 1.0))
+        high = np.where(gap > 0, np.maximum(np.minimum(high, far), self.z), high)
+        low = np.where(gap > 0, low, np.minimum(np.maximum(low, far), self.z))
         z, moved = np.full(s.shape, self.z), np.zeros(s.shape)
         left = np.flatnonzero(gap != 0.0)
         for rounds in range(_NEWTON_LIMIT):
