@@ -115,8 +115,8 @@ class BranchAndCut:
         bound = self._tightened(search, upper)
         if not search.closed(bound):
             kept = np.flatnonzero(search.upper > 0)
-            tree = _Tree(self, search, kept, bound)
-            bound = tree.run()
+            # A better assignment would hold one of the bids that are left: without any there is none.
+            bound = _Tree(self, search, kept, bound).run() if len(kept) else search.value
         self.pool.append(search.chosen)
         return Found(search.chosen, search.value, max(bound, search.value), search.stats)
 
