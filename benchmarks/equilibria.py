@@ -163,9 +163,8 @@ def run(*, quick: bool = False) -> list[dict[str, Any]]:
         try:
             row = each()
         except ImportError as error:
-            print(
-                f"a row is left out: {error.name or error} is not installed; pip install 'hurwicz[bench,gambit]' (Gambit is compiled on Python 3.11: half an hour and a C++ compiler)"
-            )
+            missing = f"{error.name or error} is not installed; pip install 'hurwicz[bench,gambit]'"
+            print(f"a row is left out: {missing} (on Python 3.11 Gambit is compiled: a C++ compiler and half an hour)")
             continue
         row["ratio"] = row["theirs"] / row["ours"]
         rows.append(row)
