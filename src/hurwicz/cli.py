@@ -115,7 +115,7 @@ def equilibrium(
     prior: _PriorOption = None,
     grid: Annotated[int | None, typer.Option(help="Finitely many types an agent: the middles of as many cells.")] = None,
     option: _OptionOption = None,
-    tolerance: Annotated[float, typer.Option(help="Largest gain from another bid, as a share of the range of bids.")] = 1e-5,
+    tolerance: Annotated[float, typer.Option(help="Largest gain from another bid, as a share of the range of bids.")] = 1e-4,
     seconds: Annotated[float, typer.Option(help="Time that the search may take.")] = 60.0,
     seed: _SeedOption = 0,
     out: Annotated[Path | None, typer.Option(help="Folder for result.json and report.html; out/NAME-equilibrium if left out.")] = None,

@@ -233,7 +233,7 @@ class EquilibriumScenario(MechanismTable):
     """Find the Bayes–Nash equilibrium of the bids that a mechanism induces."""
 
     kind: Literal["equilibrium"] = Field("equilibrium", description='"equilibrium"')
-    tolerance: Positive = Field(1e-5, description="largest gain of any type from another bid, as a share of the range of bids")
+    tolerance: Positive = Field(1e-4, description="largest gain of any type from another bid, as a share of the range of bids")
     seconds: Positive = Field(60.0, description="time that the search may take (exit code 3 where it was too short)")
 
 

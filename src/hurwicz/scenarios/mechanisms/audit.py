@@ -19,7 +19,7 @@ from hurwicz.scenarios.running import Progress, Run
 from hurwicz.scenarios.schema import AuditScenario
 from hurwicz.settings import Claim, DirectMechanism, Property
 
-_TOLERANCE = 1e-5
+_TOLERANCE = 1e-4
 _COLOURS = {"proved": "green", "refuted": "red", "not_refuted": "yellow", "not_applicable": "dim"}
 
 
