@@ -59,7 +59,13 @@ def ladder(e: Evaluator, label: str, at: Profiles | None, prior: Any, progress: 
                 cut = e.late and any(tops.values())
                 if cut:
                     break
-                gains, lies = deviate(e, name, part, truthful, rng)
+                try:
+                    gains, lies = deviate(e, name, part, truthful, rng)
+                except TimeoutError:  # the mechanism's own limit: what was found until then is reported
+                    cut = any(tops.values())
+                    if not cut:
+                        raise
+                    break
                 deviations += gains.size
                 looked.add(name)
                 _keep(tops[name], gains, lies, part, e.effort.refinements)
@@ -79,7 +85,10 @@ def ladder(e: Evaluator, label: str, at: Profiles | None, prior: Any, progress: 
         if not found:
             continue  # the time limit came before this agent
         if _numeric(e.spaces[name]) and e.effort.refinements and not (e.late and best is not None):
-            found = _refine(e, name, found, others_too=not only_named)
+            try:
+                found = _refine(e, name, found, others_too=not only_named)
+            except TimeoutError:
+                cut = True
             if traceable(e):
                 found += climbed(e, name, found)
         gain, row, lie = max(found, key=lambda item: item[0])

@@ -128,12 +128,17 @@ def profilewise(
     if at is not None and worst is not None and worst[0] > _tolerance(e, name):
         count, drawn = len(at[e.agents[0]]), 0
     else:
-        found, done = _in_chunks(e, short, profiles, progress, limited=not exhaustive)
-        drawn, count = max(0, drawn - (count - done)), done
-        worst = found if worst is None or found[0] > worst[0] else worst
-        if not exhaustive:
-            better = _climb(e, short, worst)
-            worst = better if better[0] > worst[0] else worst
+        done = 0
+        try:
+            found, done = _in_chunks(e, short, profiles, progress, limited=not exhaustive)
+            worst = found if worst is None or found[0] > worst[0] else worst
+            if not exhaustive:
+                better = _climb(e, short, worst)
+                worst = better if better[0] > worst[0] else worst
+        except TimeoutError:  # the mechanism's own limit: what was seen until then is reported
+            if worst is None:
+                raise
+        drawn, count = max(0, drawn - (count - done)), done + (0 if at is None or exhaustive else len(at[e.agents[0]]))
     value, column, profile = worst
     effort = e.spent(profiles=count, profiles_drawn=drawn, scale=e.scale, worst=value)
     tolerance = _tolerance(e, name)
