@@ -88,9 +88,7 @@ def _against_mechaudit() -> list[dict[str, Any]]:
     except ImportError:
         print("mechaudit: not installed, its rows are left out; pip install 'hurwicz[bench]'")
         return []
-    table = Table(
-        title="(g) DSIC, 2 bidders x 2 items x 5 values: 625 profiles, 31,250 deviations; medians, one process"
-    )
+    table = Table(title="(g) DSIC, 2 bidders x 2 items x 5 values: 625 profiles, 31,250 deviations; medians, one process")
     for head in ("rule", "hurwicz verdict", "largest gain", "hurwicz, s", "mechaudit passed", "its epsilon", "mechaudit, s", "ratio"):
         table.add_column(head, justify="right")
     rows = []
