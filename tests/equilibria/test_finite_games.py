@@ -98,8 +98,8 @@ def test_regret_falls(seed: int, sizes: tuple[int, int], dynamics: Hedge | Regre
     span = max(float(np.ptp(u)) for u in game.payoffs)
     trace = drive(game, dynamics, steps=800, tolerance=-1.0, every=100).stats["trace"]
     for look in trace:
+        # nothing more is true: regret may be below zero early and rise towards it
         assert look["regret"] <= span * np.sqrt(2.0 * max(sizes) / look["round"]) + 1e-12
-    assert trace[-1]["regret"] <= max(trace[0]["regret"], 1e-9)
 
 
 @pytest.mark.parametrize("dynamics", [FictitiousPlay(), Hedge(), Hedge(recency=1.0), RegretMatching(), RegretMatching(plus=False)])
