@@ -99,10 +99,9 @@ def planned(sizes: list[int], limit: float) -> list[dict[str, Any]]:
     Console(width=180).print(table)
     default = [row for row in rows if row["method"] == PLANNED[0][0]]
     worst, off = max(row["rounds"] for row in default), sum(not row["converged"] for row in default)
-    within = "within" if worst <= MOST_ROUNDS and not off else "OVER"
-    print(
-        f"the planner's default from zero: at most {worst} rounds, {off} of {len(default)} runs off ({within} the limit of {MOST_ROUNDS})"
-    )
+    within = "within" if worst <= MOST_ROUNDS else "OVER"
+    print(f"the planner's default from zero: at most {worst} rounds ({within} the limit of {MOST_ROUNDS})")
+    print(f"runs of it whose total loss is still more than 1e-9 off the optimum: {off} of {len(default)}")
     return rows
 
 
