@@ -12,7 +12,7 @@ from hurwicz._foundation import InputError
 from hurwicz.mechanisms._arguments import Numbers, number, one_each, resizer
 from hurwicz.mechanisms.registry import Entry
 from hurwicz.mechanisms.single_parameter import Bids, Payments, Shares, SingleParameterMechanism
-from hurwicz.settings import Beliefs, Claim, Participants, Property, beliefs, participants
+from hurwicz.settings import Beliefs, Claim, Participants, Property, beliefs, participants, strategyproof
 
 _Chosen: TypeAlias = Bool[np.ndarray, "batch agents"]
 _Vector: TypeAlias = Float64[np.ndarray, " agents"]
@@ -81,8 +81,7 @@ def budget_feasible(
         sides=-np.ones(len(names)),
         excess=lambda shares: np.asarray(shares.max(axis=1) - 1.0, dtype=np.float64),
         guarantees=(
-            Claim(Property.DSIC, True, "for either draw", source),
-            Claim(Property.BIC, True, "follows from DSIC", source),
+            *strategyproof(source, "for either draw"),
             Claim(Property.EX_POST_IR, True, "", source),
             Claim(Property.WEAK_BUDGET_BALANCE, False, "the requester pays", source),
             Claim("budget_feasibility", True, "payments never exceed the budget, for either draw", source),
@@ -164,8 +163,7 @@ def shared_budget(
         excess=lambda shares: np.asarray((shares * size).sum(axis=1) - room - 1e-12 * room, dtype=np.float64),
         efficient=(lambda types: _knapsack(types, size, room).astype(np.float64)) if alike else None,
         guarantees=(
-            Claim(Property.DSIC, True, "needs are known", source),
-            Claim(Property.BIC, True, "follows from DSIC", source),
+            *strategyproof(source, "needs are known"),
             Claim(Property.EX_POST_IR, True, "", source),
             Claim(Property.WEAK_BUDGET_BALANCE, True, "", source),
             Claim("half_of_the_welfare", True, "", source),

@@ -13,7 +13,19 @@ from hurwicz._foundation import InputError, ShapeError
 from hurwicz.mechanisms._arguments import number, resizer, shared_out, ties_of
 from hurwicz.mechanisms.registry import Entry
 from hurwicz.mechanisms.single_parameter import check_reports
-from hurwicz.settings import AffineMaximiser, Beliefs, Claim, JointPrior, Outcome, Outcomes, Participants, Property, beliefs, participants
+from hurwicz.settings import (
+    AffineMaximiser,
+    Beliefs,
+    Claim,
+    JointPrior,
+    Outcome,
+    Outcomes,
+    Participants,
+    Property,
+    beliefs,
+    participants,
+    strategyproof,
+)
 from hurwicz.typespaces import Box, Finite, TypeSpace, Uniform
 
 Chances: TypeAlias = Float64[np.ndarray, "batch agents"]
@@ -291,8 +303,7 @@ def verified_vcg(agents: Participants = 2, *, prior: Beliefs = None, worth: floa
         prior=prior,
         worth=worth,
         guarantees=(
-            Claim(Property.DSIC, True, "success is verified", source),
-            Claim(Property.BIC, True, "follows from DSIC", source),
+            *strategyproof(source, "success is verified"),
             Claim(Property.EX_POST_IR, True, "in expectation over the agent's own success", source),
             Claim(Property.EFFICIENCY, True, "", source),
             Claim(Property.PLANNER_IR, True, "the requester keeps what the task is worth with the second best", source),

@@ -13,7 +13,7 @@ from hurwicz._foundation import InputError, float64_array
 from hurwicz.mechanisms._arguments import ROUNDING, number, one_each, resizer
 from hurwicz.mechanisms.registry import Entry
 from hurwicz.mechanisms.single_parameter import Bids, Payments, Shares, SingleParameterMechanism
-from hurwicz.settings import Beliefs, Claim, Participants, Property, beliefs, participants
+from hurwicz.settings import Beliefs, Claim, Participants, Property, beliefs, participants, strategyproof
 
 CostFunction: TypeAlias = Callable[[frozenset[str]], float]
 Cost: TypeAlias = float | Sequence[float] | CostFunction
@@ -61,8 +61,7 @@ def moulin_shapley(agents: Participants = 3, *, prior: Beliefs = None, cost: Cos
 
     source = "Moulin and Shenker 2001"
     claims = [
-        Claim(Property.DSIC, True, "submodular cost", source),
-        Claim(Property.BIC, True, "follows from DSIC", source),
+        *strategyproof(source, "submodular cost"),
         Claim(Property.EX_POST_IR, True, "", source),
         Claim(Property.PLANNER_IR, True, "shares sum to the cost exactly", source),
         Claim("group_strategyproofness", True, "no group gains without a member losing", source),
@@ -119,8 +118,7 @@ def marginal_cost_sharing(agents: Participants = 3, *, prior: Beliefs = None, co
 
     source = "Moulin and Shenker 2001, section 4"
     claims = [
-        Claim(Property.DSIC, True, "", source),
-        Claim(Property.BIC, True, "follows from DSIC", source),
+        *strategyproof(source),
         Claim(Property.EX_POST_IR, True, "values >= 0", source),
         Claim(Property.EFFICIENCY, True, "", source),
     ]
@@ -203,8 +201,7 @@ def serial_cost_sharing(
         cost=lambda shares: cost_of(np.maximum(shares, 0.0).sum(axis=1)),
         efficient=efficient,
         guarantees=(
-            Claim(Property.DSIC, True, "convex cost", source),
-            Claim(Property.BIC, True, "follows from DSIC", source),
+            *strategyproof(source, "convex cost"),
             Claim(Property.EX_POST_IR, True, "", source),
             Claim(Property.PLANNER_IR, True, "payments sum to the cost exactly", source),
             Claim(Property.EFFICIENCY, not many, "one agent alone faces the whole marginal cost", source),

@@ -14,7 +14,7 @@ from hurwicz._foundation import InputError, NotFiniteError
 from hurwicz.mechanisms._arguments import count, number, resizer, ties_of
 from hurwicz.mechanisms.multi_parameter import Allocation, MultiParameterMechanism, PaymentsOf, Reports
 from hurwicz.mechanisms.registry import Entry
-from hurwicz.settings import Beliefs, Claim, JointPrior, Participants, Property, beliefs, participants
+from hurwicz.settings import Beliefs, Claim, JointPrior, Participants, Property, beliefs, participants, strategyproof
 from hurwicz.typespaces import DecreasingMarginals, Interval, SortedDraws, TypeSpace, Uniform
 
 MarginalBids: TypeAlias = Float64[np.ndarray, "batch agents demand"]
@@ -55,8 +55,7 @@ def multi_unit_vickrey(
         W. Vickrey (1961), part II; V. Krishna, Auction Theory, section 12.3.
     """
     claims = [
-        Claim(Property.DSIC, True, "decreasing marginal values", _VICKREY),
-        Claim(Property.BIC, True, "follows from DSIC", _VICKREY),
+        *strategyproof(_VICKREY, "decreasing marginal values"),
         Claim(Property.EX_POST_IR, True, "", _VICKREY),
         Claim(Property.STRONG_BUDGET_BALANCE, False, "the seller keeps the revenue", _VICKREY),
     ]

@@ -12,7 +12,7 @@ from hurwicz.mechanisms.procurement import job_value
 from hurwicz.mechanisms.ranking import admitted, best_rival, shares_of_one, shuts_out
 from hurwicz.mechanisms.registry import Entry
 from hurwicz.mechanisms.single_parameter import Bids, Payments, Rule, Shares, SingleParameterMechanism
-from hurwicz.settings import Beliefs, Claim, JointPrior, Participants, Property, beliefs, participants
+from hurwicz.settings import Beliefs, Claim, JointPrior, Participants, Property, beliefs, participants, strategyproof
 from hurwicz.typespaces import ProductPrior
 
 _MYERSON = "R. Myerson, Optimal auction design, Mathematics of Operations Research 6 (1981)"
@@ -49,8 +49,7 @@ def optimal_auction(
     curves = ironed_curves("optimal_auction", common, cost=False)
     reserves = np.asarray([curve.reserve(own) for curve in curves])
     claims = [
-        Claim(Property.DSIC, True, "", _MYERSON),
-        Claim(Property.BIC, True, "follows from DSIC", _MYERSON),
+        *strategyproof(_MYERSON),
         Claim(Property.EX_POST_IR, True, "", _MYERSON),
         Claim(Property.MONOTONICITY, True, "ironed virtual values never fall", f"{_MYERSON}, Lemma 2"),
         Claim(Property.WEAK_BUDGET_BALANCE, True, "values >= 0", "nobody is ever paid"),
@@ -105,8 +104,7 @@ def optimal_procurement(
     common = beliefs(names, prior)
     worth = job_value("optimal_procurement", common, value)
     claims = [
-        Claim(Property.DSIC, True, "", _MYERSON),
-        Claim(Property.BIC, True, "follows from DSIC", _MYERSON),
+        *strategyproof(_MYERSON),
         Claim(Property.EX_POST_IR, True, "", _MYERSON),
         Claim(Property.MONOTONICITY, True, "ironed virtual values never fall", f"{_MYERSON}, Lemma 2"),
         Claim(Property.WEAK_BUDGET_BALANCE, False, "the buyer pays", _MYERSON),

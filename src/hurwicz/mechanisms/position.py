@@ -12,7 +12,7 @@ from hurwicz.mechanisms._arguments import number, resizer, ties_of
 from hurwicz.mechanisms.ranking import Ranked, admitted, by_rank, shuts_out
 from hurwicz.mechanisms.registry import Entry
 from hurwicz.mechanisms.single_parameter import Bids, Payments, Shares, SingleParameterMechanism
-from hurwicz.settings import Beliefs, Claim, Participants, Property, beliefs, participants
+from hurwicz.settings import Beliefs, Claim, Participants, Property, beliefs, participants, strategyproof
 
 _GSP = "B. Edelman, M. Ostrovsky and M. Schwarz, Internet advertising and the generalized second-price auction, AER 97 (2007)"
 _VARIAN = "H. Varian, Position auctions, International Journal of Industrial Organization 25 (2007)"
@@ -53,7 +53,7 @@ def generalized_second_price(
     truthful = len(rates) == 1 or int((rates > 0.0).sum()) == 1  # one bidder or one slot: a second-price auction
     claims = [Claim(Property.EX_POST_IR, True, "at truthful bids", _GSP)]
     if truthful:
-        claims += [Claim(Property.DSIC, True, "one bidder or one slot", _GSP), Claim(Property.BIC, True, "follows from DSIC", _GSP)]
+        claims += [*strategyproof(_GSP, "one bidder or one slot")]
     else:
         claims += [
             Claim(Property.DSIC, False, "a lower slot at a lower price may be better", f"{_GSP}, section II"),
@@ -107,8 +107,7 @@ def position_vcg(
     """
     rates = rates_of("position_vcg", click_rates, len(participants(agents)))
     claims = [
-        Claim(Property.DSIC, True, "", _GSP),
-        Claim(Property.BIC, True, "follows from DSIC", _GSP),
+        *strategyproof(_GSP),
         Claim(Property.EX_POST_IR, True, "", _GSP),
     ]
 

@@ -15,7 +15,7 @@ from hurwicz.mechanisms.procurement import job_value
 from hurwicz.mechanisms.ranking import admitted, shares_of_one, shuts_out
 from hurwicz.mechanisms.registry import Entry
 from hurwicz.mechanisms.single_parameter import Bids, Payments, Shares, SingleParameterMechanism
-from hurwicz.settings import Beliefs, Claim, JointPrior, Participants, Property, beliefs, participants
+from hurwicz.settings import Beliefs, Claim, JointPrior, Participants, Property, beliefs, participants, strategyproof
 from hurwicz.typespaces import ProductPrior
 
 _SOURCE = "S. Chawla, J. Hartline, D. Malec and B. Sivan, Multi-parameter mechanism design and sequential posted pricing, STOC 2010"
@@ -58,8 +58,7 @@ def posted_price(
 
     nothing = np.zeros(len(names))
     claims = [
-        Claim(Property.DSIC, True, "the price does not depend on the report", _SOURCE),
-        Claim(Property.BIC, True, "follows from DSIC", _SOURCE),
+        *strategyproof(_SOURCE, "the price does not depend on the report"),
         Claim(Property.EX_POST_IR, True, "", _SOURCE),
         Claim(Property.WEAK_BUDGET_BALANCE, True, "prices >= 0", _SOURCE),
     ]
@@ -121,8 +120,7 @@ def posted_price_procurement(
 
     limits = np.full(len(names), -worth)
     claims = [
-        Claim(Property.DSIC, True, "the price does not depend on the report", _SOURCE),
-        Claim(Property.BIC, True, "follows from DSIC", _SOURCE),
+        *strategyproof(_SOURCE, "the price does not depend on the report"),
         Claim(Property.EX_POST_IR, True, "", _SOURCE),
     ]
     if all(price > 0.0 and ends(space)[0] <= price for price, space in zip(prices, common.spaces.values(), strict=True)):

@@ -11,7 +11,7 @@ from hurwicz.mechanisms._arguments import ends, number, resizer, ties_of
 from hurwicz.mechanisms.ranking import Ranked, admitted, best_rival, shares_of_one
 from hurwicz.mechanisms.registry import Entry
 from hurwicz.mechanisms.single_parameter import Bids, Payments, Shares, SingleParameterMechanism
-from hurwicz.settings import Beliefs, Claim, JointPrior, Participants, Property, beliefs, participants
+from hurwicz.settings import Beliefs, Claim, JointPrior, Participants, Property, beliefs, participants, strategyproof
 
 _SOURCE = "W. Vickrey, Counterspeculation, auctions, and competitive sealed tenders, Journal of Finance 16 (1961)"
 _CREDIBLE = "M. Akbarpour and S. Li, Credible auctions: a trilemma, Econometrica 88 (2020)"
@@ -86,8 +86,7 @@ def second_price_procurement(
         W. Vickrey (1961).
     """
     claims = [
-        Claim(Property.DSIC, True, "", _SOURCE),
-        Claim(Property.BIC, True, "follows from DSIC", _SOURCE),
+        *strategyproof(_SOURCE),
         Claim(Property.SHILL_PROOF, False, "an ask of the buyer's own lowers the price", _CREDIBLE),
     ]
     made = _tender(

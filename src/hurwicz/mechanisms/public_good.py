@@ -11,7 +11,7 @@ from hurwicz._foundation import InputError
 from hurwicz.mechanisms._arguments import ROUNDING, count, ends, number, resizer
 from hurwicz.mechanisms.registry import Entry
 from hurwicz.mechanisms.single_parameter import Bids, Payments, Shares, SingleParameterMechanism
-from hurwicz.settings import Beliefs, Claim, Participants, Property, beliefs, participants
+from hurwicz.settings import Beliefs, Claim, Participants, Property, beliefs, participants, strategyproof
 from hurwicz.typespaces import CorrelatedPrior, DensityPrior, FinitePrior, Prior
 
 _Vector: TypeAlias = Float64[np.ndarray, " atoms"]
@@ -71,8 +71,7 @@ def pivotal_public_good(
         excess=_one_level,
         efficient=lambda types: _built(types, price),
         guarantees=(
-            Claim(Property.DSIC, True, "", source),
-            Claim(Property.BIC, True, "follows from DSIC", source),
+            *strategyproof(source),
             Claim(Property.EFFICIENCY, True, "", source),
             Claim(Property.WEAK_BUDGET_BALANCE, True, "", source),
             Claim(Property.PLANNER_IR, equal or not many or price == 0.0, "with equal nominal shares the cost is covered", source),

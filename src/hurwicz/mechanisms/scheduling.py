@@ -12,7 +12,7 @@ from hurwicz._foundation import InputError
 from hurwicz.mechanisms._arguments import resizer, shared_out, ties_of
 from hurwicz.mechanisms.multi_parameter import MultiParameterMechanism, Reports
 from hurwicz.mechanisms.registry import Entry
-from hurwicz.settings import Beliefs, Claim, JointPrior, Participants, Property, beliefs, participants
+from hurwicz.settings import Beliefs, Claim, JointPrior, Participants, Property, beliefs, participants, strategyproof
 from hurwicz.typespaces import Box, Uniform
 
 BIAS = 4.0 / 3.0
@@ -66,8 +66,7 @@ def min_work(
             zip(names, np.moveaxis(_fastest(np.stack([reports[n] for n in names], axis=1), ties), 1, 0), strict=True)
         ),
         guarantees=(
-            Claim(Property.DSIC, True, "", source),
-            Claim(Property.BIC, True, "follows from DSIC", source),
+            *strategyproof(source),
             Claim(Property.EX_POST_IR, True, "", source),
             Claim(Property.EFFICIENCY, True, "least total time; the makespan is within a factor n", source),
             Claim(Property.WEAK_BUDGET_BALANCE, False, "machines are paid", source),
@@ -129,8 +128,7 @@ def biased_min_work(agents: Participants = 2, *, prior: Beliefs = None, tasks: i
             zip(names, np.moveaxis(_fastest(np.stack([reports[n] for n in names], axis=1), "order"), 1, 0), strict=True)
         ),
         guarantees=(
-            Claim(Property.DSIC, True, "whatever the coins", source),
-            Claim(Property.BIC, True, "follows from DSIC", source),
+            *strategyproof(source, "whatever the coins"),
             Claim(Property.EX_POST_IR, True, "", source),
             Claim(Property.EFFICIENCY, False, "the makespan is what it aims at, not the total time", source),
             Claim(Property.WEAK_BUDGET_BALANCE, False, "machines are paid", source),

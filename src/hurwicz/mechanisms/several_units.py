@@ -11,7 +11,7 @@ from hurwicz.mechanisms._arguments import count, number, resizer, ties_of
 from hurwicz.mechanisms.ranking import Ranked, admitted, by_rank, shuts_out
 from hurwicz.mechanisms.registry import Entry
 from hurwicz.mechanisms.single_parameter import Bids, Payments, Shares, SingleParameterMechanism
-from hurwicz.settings import Beliefs, Claim, Participants, Property, beliefs, participants
+from hurwicz.settings import Beliefs, Claim, Participants, Property, beliefs, participants, strategyproof
 
 _KRISHNA = "V. Krishna, Auction Theory, 2nd ed. (2010), chapters 12 and 13"
 _VICKREY = "W. Vickrey, Counterspeculation, auctions, and competitive sealed tenders, Journal of Finance 16 (1961)"
@@ -101,7 +101,7 @@ def uniform_price(
 
     claims = [Claim(Property.EX_POST_IR, True, "at truthful bids", source)]
     if rejected or bidders < units:
-        claims += [Claim(Property.DSIC, True, "one unit each", source), Claim(Property.BIC, True, "follows from DSIC", source)]
+        claims += [*strategyproof(source, "one unit each")]
     else:
         claims += [
             Claim(Property.DSIC, False, "the lowest winner sets the price", source),

@@ -11,7 +11,7 @@ from hurwicz.mechanisms._arguments import resizer, ties_of
 from hurwicz.mechanisms.ranking import Reserves, admitted, best_rival, reserves_of, shares_of_one, shuts_out
 from hurwicz.mechanisms.registry import Entry
 from hurwicz.mechanisms.single_parameter import Bids, Payments, Shares, SingleParameterMechanism
-from hurwicz.settings import Beliefs, Claim, JointPrior, Participants, Property, beliefs, participants
+from hurwicz.settings import Beliefs, Claim, JointPrior, Participants, Property, beliefs, participants, strategyproof
 
 _Pay = Callable[[Bids, Bids, Shares, Float64[np.ndarray, " agents"]], Payments]  # bids, admitted bids, shares, reserves
 _VICKREY = "W. Vickrey, Counterspeculation, auctions, and competitive sealed tenders, Journal of Finance 16 (1961)"
@@ -97,8 +97,7 @@ def second_price(
     names = participants(agents)
     common, reserves = beliefs(names, prior), reserves_of("second_price", reserve, names)
     claims = [
-        Claim(Property.DSIC, True, "", _VICKREY),
-        Claim(Property.BIC, True, "follows from DSIC", _VICKREY),
+        *strategyproof(_VICKREY),
         Claim(Property.EX_POST_IR, True, "", _VICKREY),
         Claim(Property.FALSE_NAME_PROOF, True, "a second name can only raise the price", _YOKOO),
         Claim(Property.SHILL_PROOF, False, "a bid of the seller's own raises the price", _AKBARPOUR),

@@ -12,7 +12,7 @@ from hurwicz._foundation import InputError, ShapeError
 from hurwicz.mechanisms._arguments import ROUNDING, count, resizer, shared_out, ties_of
 from hurwicz.mechanisms.multi_parameter import MultiParameterMechanism, Reports
 from hurwicz.mechanisms.registry import Entry
-from hurwicz.settings import Beliefs, Claim, JointPrior, Participants, Property, beliefs, participants
+from hurwicz.settings import Beliefs, Claim, JointPrior, Participants, Property, beliefs, participants, strategyproof
 from hurwicz.typespaces import Box, CorrelatedPrior, ProductPrior, Uniform
 
 Values: TypeAlias = Float64[np.ndarray, "batch agents alternatives"]
@@ -57,8 +57,7 @@ def groves(
     """
     source = "Groves 1973, Theorem 1"
     claims = [
-        Claim(Property.DSIC, True, "any h_i that does not see theta_i", source),
-        Claim(Property.BIC, True, "follows from DSIC", source),
+        *strategyproof(source, "any h_i that does not see theta_i"),
         Claim(Property.EFFICIENCY, True, "", source),
     ]
     if others_term is None:
@@ -133,8 +132,7 @@ def clarke_pivot(
         formula="k* = argmax_k sum_j theta_jk; t_i = max_k sum_{j != i} theta_jk - sum_{j != i} theta_jk*",
         source='E. H. Clarke, "Multipart pricing of public goods", Public Choice 11 (1971)',
         guarantees=[
-            Claim(Property.DSIC, True, "", source),
-            Claim(Property.BIC, True, "follows from DSIC", source),
+            *strategyproof(source),
             Claim(Property.EFFICIENCY, True, "", source),
             Claim(Property.EX_POST_IR, True, "values >= 0", source),
             Claim(Property.WEAK_BUDGET_BALANCE, True, "no pivot is paid", source),

@@ -12,7 +12,7 @@ from hurwicz.mechanisms._arguments import Numbers, count, ends, number, one_each
 from hurwicz.mechanisms.multi_parameter import MultiParameterMechanism, Reports
 from hurwicz.mechanisms.registry import Entry
 from hurwicz.mechanisms.single_parameter import Bids, Payments, Shares, SingleParameterMechanism
-from hurwicz.settings import Beliefs, Claim, JointPrior, Participants, Property, beliefs, participants
+from hurwicz.settings import Beliefs, Claim, JointPrior, Participants, Property, beliefs, participants, strategyproof
 from hurwicz.typespaces import Box, Uniform
 
 
@@ -74,8 +74,7 @@ def vickrey_tasks(
         excess=lambda shares: np.asarray(np.maximum(shares.sum(axis=1) - k, shares.max(axis=1) - 1.0), dtype=np.float64),
         efficient=lowest,
         guarantees=(
-            Claim(Property.DSIC, True, "", source),
-            Claim(Property.BIC, True, "follows from DSIC", source),
+            *strategyproof(source),
             Claim(Property.EX_POST_IR, True, "", source),
             Claim(Property.EFFICIENCY, True, "", source),
             Claim(Property.PLANNER_IR, True, "no task costs more than V", source),
@@ -153,8 +152,7 @@ def scored_second_price(
         excess=lambda shares: np.asarray(shares.sum(axis=1) - 1.0, dtype=np.float64),
         efficient=lambda types: shared_out("order", -types) * (types <= top),
         guarantees=(
-            Claim(Property.DSIC, True, "", source),
-            Claim(Property.BIC, True, "follows from DSIC", source),
+            *strategyproof(source),
             Claim(Property.EX_POST_IR, True, "", source),
             Claim(Property.PLANNER_IR, True, "no ask above the ceiling is taken", source),
             Claim(Property.EFFICIENCY, level, "reputation is preferred to cost; only costs count here", source),
@@ -210,8 +208,7 @@ def assignment_vcg(agents: Participants = 2, *, prior: Beliefs = None, items: in
         excess=_demand_above_one,
         efficient=lambda reports: _one_hot(names, _matchings(np.stack([reports[n] for n in names], axis=1)), len(labels)),
         guarantees=(
-            Claim(Property.DSIC, True, "", source),
-            Claim(Property.BIC, True, "follows from DSIC", source),
+            *strategyproof(source),
             Claim(Property.EX_POST_IR, True, "", source),
             Claim(Property.EFFICIENCY, True, "", source),
             Claim(Property.WEAK_BUDGET_BALANCE, True, "", source),
@@ -271,8 +268,7 @@ def assignment_procurement(
         sides=dict.fromkeys(names, -1.0),
         excess=_demand_above_one,
         guarantees=(
-            Claim(Property.DSIC, True, "", source),
-            Claim(Property.BIC, True, "follows from DSIC", source),
+            *strategyproof(source),
             Claim(Property.EX_POST_IR, True, "", source),
             Claim(Property.WEAK_BUDGET_BALANCE, False, "the requester pays", source),
         ),

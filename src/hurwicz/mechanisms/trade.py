@@ -11,7 +11,7 @@ from hurwicz.mechanisms._arguments import ends, number, ties_of
 from hurwicz.mechanisms.order_book import Book, market_of, rationed
 from hurwicz.mechanisms.registry import Entry
 from hurwicz.mechanisms.single_parameter import Bids, Payments, Shares, SingleParameterMechanism
-from hurwicz.settings import Beliefs, Claim, Participants, Property
+from hurwicz.settings import Beliefs, Claim, Participants, Property, strategyproof
 
 
 def posted_price_trade(
@@ -56,8 +56,7 @@ def posted_price_trade(
         name,
         rule,
         (
-            Claim(Property.DSIC, True, "", source),
-            Claim(Property.BIC, True, "follows from DSIC", source),
+            *strategyproof(source),
             Claim(Property.EX_POST_IR, True, "", source),
             Claim(Property.STRONG_BUDGET_BALANCE, True, "", source),
             Claim(Property.EFFICIENCY, False, "misses trades on one side of the price", source),
@@ -221,8 +220,7 @@ def mcafee(agents: Participants = 4, *, prior: Beliefs = None, buyers: int | Non
         "McAfee",
         rule,
         (
-            Claim(Property.DSIC, True, "", source),
-            Claim(Property.BIC, True, "follows from DSIC", source),
+            *strategyproof(source),
             Claim(Property.EX_POST_IR, True, "", source),
             Claim(Property.WEAK_BUDGET_BALANCE, True, "", source),
             Claim(Property.EFFICIENCY, False, "loses at most the least valuable trade", source),
@@ -272,8 +270,7 @@ def trade_reduction(agents: Participants = 4, *, prior: Beliefs = None, buyers: 
         "trade reduction",
         rule,
         (
-            Claim(Property.DSIC, True, "", source),
-            Claim(Property.BIC, True, "follows from DSIC", source),
+            *strategyproof(source),
             Claim(Property.EX_POST_IR, True, "", source),
             Claim(Property.WEAK_BUDGET_BALANCE, True, "", source),
             Claim(Property.EFFICIENCY, False, "keeps at least 1 - 1/q of the gains of q trades", source),
@@ -324,8 +321,7 @@ def vcg_double_auction(
         "VCG double auction",
         rule,
         (
-            Claim(Property.DSIC, True, "", source),
-            Claim(Property.BIC, True, "follows from DSIC", source),
+            *strategyproof(source),
             Claim(Property.EX_POST_IR, True, "", source),
             Claim(Property.EFFICIENCY, True, "", source),
             Claim(Property.WEAK_BUDGET_BALANCE, False, "sellers get at least what buyers pay", "Myerson and Satterthwaite 1983"),

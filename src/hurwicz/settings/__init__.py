@@ -3,7 +3,7 @@
 from hurwicz.settings.direct import BatchedDirectMechanism, DirectMechanism, Outcome, Outcomes
 from hurwicz.settings.forms import AffineMaximiser
 from hurwicz.settings.participants import Beliefs, JointPrior, Participants, beliefs, participants
-from hurwicz.settings.properties import BEYOND_ONE_LIAR, CORE_PROPERTIES, PROPERTIES, Claim, Property
+from hurwicz.settings.properties import BEYOND_ONE_LIAR, CORE_PROPERTIES, PROPERTIES, Claim, Property, strategyproof
 from hurwicz.settings.risk import CARA, CRRA, ExpectedUtility, RiskAttitude, RiskNeutral
 
 __all__ = [
@@ -27,4 +27,5 @@ __all__ = [
     "RiskNeutral",
     "beliefs",
     "participants",
+    "strategyproof",
 ]

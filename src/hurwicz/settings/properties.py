@@ -85,3 +85,13 @@ class Claim:
     holds: bool
     when: str = ""
     source: str = ""
+
+
+def strategyproof(source: str, when: str = "") -> tuple[Claim, Claim]:
+    """The two claims of a strategyproof rule: truth is dominant, and so a Bayes-Nash equilibrium under any prior.
+
+    Example:
+        >>> [str(claim.property) for claim in strategyproof("Vickrey (1961)")]
+        ['dsic', 'bic']
+    """
+    return Claim(Property.DSIC, True, when, source), Claim(Property.BIC, True, "follows from DSIC", source)

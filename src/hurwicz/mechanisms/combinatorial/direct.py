@@ -21,7 +21,7 @@ from hurwicz.mechanisms._arguments import ROUNDING, resizer, ties_of
 from hurwicz.mechanisms.combinatorial.core import nearest_core_point
 from hurwicz.mechanisms.multi_parameter import Allocation, MultiParameterMechanism, PaymentsOf, Reports
 from hurwicz.mechanisms.registry import Entry
-from hurwicz.settings import Beliefs, Claim, Participants, Property, beliefs, participants
+from hurwicz.settings import Beliefs, Claim, Participants, Property, beliefs, participants, strategyproof
 from hurwicz.typespaces import Box, Uniform
 
 Interests: TypeAlias = Sequence[Sequence[str]] | Mapping[str, Sequence[Sequence[str]]] | None
@@ -139,8 +139,7 @@ def combinatorial_vcg(
         W. Vickrey (1961), E. H. Clarke (1971), T. Groves (1973).
     """
     claims = [
-        Claim(Property.DSIC, True, "", _VCG),
-        Claim(Property.BIC, True, "follows from DSIC", _VCG),
+        *strategyproof(_VCG),
         Claim(Property.EX_POST_IR, True, "values are at least 0", _VCG),
         Claim(Property.EFFICIENCY, True, "", _VCG),
         Claim(Property.WEAK_BUDGET_BALANCE, True, "a bidder's presence never helps the others", _VCG),
@@ -275,8 +274,7 @@ def combinatorial_affine_maximiser(
         raise InputError(f"affine maximiser: expected a reserve of at least 0, got {reserve!r}")
     plain = reserve == 0 and len(set(weighing)) == 1
     claims = [
-        Claim(Property.DSIC, True, "", _ROBERTS),
-        Claim(Property.BIC, True, "follows from DSIC", _ROBERTS),
+        *strategyproof(_ROBERTS),
         Claim(Property.EX_POST_IR, True, "values are at least 0", _ROBERTS),
         Claim(Property.WEAK_BUDGET_BALANCE, True, "constants are at most 0", _ROBERTS),
         Claim(Property.EFFICIENCY, plain, "equal weights and no reserve" if plain else "weights or the reserve decide otherwise", _ROBERTS),
