@@ -17,6 +17,7 @@ class Status(enum.Enum):
     STATIONARY_POINT = "stationary point"
     SADDLE = "saddle"
     SATISFICED = "satisficed"
+    EQUILIBRIUM = "equilibrium"
     STEP_LIMIT = "step limit"
     DIVERGED = "diverged"
     NOT_FINITE = "not finite"
@@ -33,13 +34,14 @@ class Status(enum.Enum):
         return _MESSAGES[self]
 
 
-_OK = frozenset({Status.OPTIMUM, Status.LOCAL_OPTIMUM, Status.STATIONARY_POINT, Status.SATISFICED})
+_OK = frozenset({Status.OPTIMUM, Status.LOCAL_OPTIMUM, Status.STATIONARY_POINT, Status.SATISFICED, Status.EQUILIBRIUM})
 _MESSAGES = {
     Status.OPTIMUM: "a global optimum: first-order conditions hold to the tolerance and convexity (or a bound) certifies it",
     Status.LOCAL_OPTIMUM: "a local optimum: first- and second-order conditions hold; nothing is claimed about other basins",
     Status.STATIONARY_POINT: "a stationary point: first-order conditions hold to the tolerance; nothing more is claimed",
     Status.SADDLE: "a saddle: stationary, but a feasible direction of negative curvature lowers the loss; escape it",
     Status.SATISFICED: "every agent stopped where one more step of effort was not worth its cost",
+    Status.EQUILIBRIUM: "an equilibrium: nobody gains more by a strategy of its own than the stats say; others may exist beside it",
     Status.STEP_LIMIT: "the step limit came before the tolerance; raise the limit, loosen the tolerance, or change the dynamics",
     Status.DIVERGED: "the iterates grow without bound; shorten the step, add damping, or use price Newton",
     Status.NOT_FINITE: "a NaN or an infinity appeared; check the data and the domain of the loss",

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -16,10 +15,9 @@ from hurwicz._foundation import InputError
 from hurwicz.equilibria.mean_field import OnlineMirrorDescent
 from hurwicz.meanfield import MeanFieldGame, action_values, flow_of
 
-Differentiate: TypeAlias = Literal["unrolled", "checkpointed", "implicit"]
-Scalar: TypeAlias = Float[Array, ""]
 Logits: TypeAlias = Float[Array, "horizon states actions"]
-Objective: TypeAlias = Callable[[Any, Float[Array, "horizon states actions"]], Scalar]
+
+WAYS = ("unrolled", "checkpointed", "implicit")
 
 
 @dataclass(frozen=True)
@@ -66,8 +64,8 @@ class EquilibriumMap:
             raise InputError(f"equilibrium map: expected a rate in (0, 1/tau] = (0, {1.0 / self.tau:g}], got {self.rate}")
         if self.steps < 1:
             raise InputError(f"equilibrium map: expected steps >= 1, got {self.steps}")
-        if self.differentiate not in get_args(Differentiate):
-            raise InputError(f"equilibrium map: expected differentiate among {get_args(Differentiate)}, got {self.differentiate!r}")
+        if self.differentiate not in WAYS:
+            raise InputError(f"equilibrium map: expected differentiate among {WAYS}, got {self.differentiate!r}")
 
     @property
     def left_over(self) -> float:

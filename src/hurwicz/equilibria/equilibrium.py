@@ -281,7 +281,7 @@ def _monotone(
     limit = tolerance * (game.high - game.low)
     truth = monotone_gains(game, tuple(game.start))
     stats: dict[str, Any] = {"dynamics": "truth", "rounds": 0, "residual": truth, "seconds": 0.0, "trace": []}
-    told = Solution(tuple(game.start), Status.STATIONARY_POINT, stats)
+    told = Solution(tuple(game.start), Status.EQUILIBRIUM, stats)
     if dynamics is None and truth <= min(1e-6 * (game.high - game.low), limit):
         return _finish(game, told, limit)
     span = game.high - game.low
@@ -319,6 +319,6 @@ def _finish(game: MonotoneGame, run: Solution[Any], limit: float) -> Solution[Eq
         route=game.route,
         agents=[game.mechanism.agents[m[0]] for m in game.groups],
     )
-    status = Status.STATIONARY_POINT if certificate.epsilon <= limit else Status.STEP_LIMIT
+    status = Status.EQUILIBRIUM if certificate.epsilon <= limit else Status.STEP_LIMIT
     stats = run.stats | {"route": game.route.name, "tolerance": limit, "kind": "monotone strategies", "residual": certificate.epsilon}
     return Solution(Equilibrium(game.mechanism, made, certificate), status, stats)

@@ -100,7 +100,7 @@ def drive(
             status = Status.NOT_FINITE
             break
         if residual <= tolerance:
-            status = Status.STATIONARY_POINT
+            status = Status.EQUILIBRIUM
         if status.ok or dynamics.terminate(game, state):
             break
     stats: dict[str, Any] = {

@@ -89,7 +89,7 @@ def sequential_first_price(
         if progress is not None:
             progress(k, gain)
     value = SequentialEquilibrium(values, bids, mean_prices, epsilon)
-    return Solution(value, Status.STATIONARY_POINT, {"rounds": items, "residual": epsilon})
+    return Solution(value, Status.EQUILIBRIUM, {"rounds": items, "residual": epsilon})
 
 
 def _mean_below(

@@ -5,7 +5,8 @@ Shapes: policies and flows (horizon, states, actions). ``tau`` weighs the entrop
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from collections.abc import Callable
+from typing import Any, TypeAlias, TypeVar, cast
 
 import jax
 import jax.numpy as jnp
@@ -20,7 +21,15 @@ ActionValues: TypeAlias = Float[Array, "horizon states actions"]
 Scalar: TypeAlias = Float[Array, ""]
 Weight: TypeAlias = float | Scalar
 
+_Function = TypeVar("_Function", bound=Callable[..., Any])
 
+
+def _compiled_per_game(function: _Function) -> _Function:
+    # a scan outside of a jitted function is compiled again at every call; like this once a game: the object, not its contents
+    return cast("_Function", jax.jit(function, static_argnames=("game",)))
+
+
+@_compiled_per_game
 def flow_of(game: MeanFieldGame, policy: Policy, theta: Rules = None) -> Flow:
     """The population's joint distribution of states and actions, round by round.
 
@@ -51,6 +60,7 @@ def flow_of(game: MeanFieldGame, policy: Policy, theta: Rules = None) -> Flow:
     return jax.lax.scan(step, first, (jnp.arange(game.horizon), policy))[1]
 
 
+@_compiled_per_game
 def records_of(game: MeanFieldGame, flow: Flow, theta: Rules = None) -> Public:
     """The public record at the beginning of every round, when the population flows as ``flow``; leading axis ``horizon``."""
 
@@ -67,6 +77,7 @@ def _worth(game: MeanFieldGame, h: Any, flow: Mass, public: Public, theta: Rules
     return game.rewards(h, flow, public, theta) + expected
 
 
+@_compiled_per_game
 def action_values(game: MeanFieldGame, flow: Flow, policy: Policy, theta: Rules = None, tau: Weight = 0.0) -> ActionValues:
     """Values of actions under a policy against a flow: q_h = R_h + E[V_{h+1}], V_h = <pi_h, q_h> + tau entropy(pi_h), V_H = 0.
 
@@ -90,6 +101,7 @@ def action_values(game: MeanFieldGame, flow: Flow, policy: Policy, theta: Rules 
     return jax.lax.scan(step, jnp.zeros(game.states, policy.dtype), rounds, reverse=True)[1]
 
 
+@_compiled_per_game
 def best_values(game: MeanFieldGame, flow: Flow, theta: Rules = None, tau: Weight = 0.0) -> ActionValues:
     """Values of actions under the best response to a flow: V_h = max_a q_h (tau = 0) or tau log sum exp(q_h / tau)."""
 
@@ -109,6 +121,7 @@ def greatest(q: Float[Array, "*batch actions"], tau: Weight) -> Float[Array, "*b
     return jnp.where(tau > 0.0, safe * logsumexp(q / safe, axis=-1), q.max(axis=-1))
 
 
+@_compiled_per_game
 def best_response(game: MeanFieldGame, flow: Flow, theta: Rules = None, tau: Weight = 0.0) -> Policy:
     """A policy that is best against a flow: softmax(q / tau), or all weight on the first best action at tau = 0."""
     q = game.masked(best_values(game, flow, theta, tau))
@@ -116,6 +129,7 @@ def best_response(game: MeanFieldGame, flow: Flow, theta: Rules = None, tau: Wei
     return jnp.where(tau > 0.0, jax.nn.softmax(q / safe, axis=-1), jax.nn.one_hot(q.argmax(axis=-1), game.actions, dtype=q.dtype))
 
 
+@_compiled_per_game
 def policy_value(game: MeanFieldGame, flow: Flow, policy: Policy, theta: Rules = None, tau: Weight = 0.0) -> Scalar:
     """V(pi; L) = sum_s mu_0(s) V_0(s): what a player expects who plays ``policy`` while the population flows as ``flow``."""
     q = action_values(game, flow, policy, theta, tau)[0]
@@ -123,6 +137,7 @@ def policy_value(game: MeanFieldGame, flow: Flow, policy: Policy, theta: Rules =
     return game.begins(theta).astype(q.dtype) @ start
 
 
+@_compiled_per_game
 def exploitability(game: MeanFieldGame, policy: Policy, theta: Rules = None, tau: Weight = 0.0) -> Scalar:
     """E(pi) = max over pi' of V(pi'; L^pi) - V(pi; L^pi), L^pi the flow of pi itself; 0 exactly at an equilibrium.
 

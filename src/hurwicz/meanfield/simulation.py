@@ -65,8 +65,7 @@ def simulate(
     chances = float64_array(policy, f"{game.name}: policy", shape=game.shape)
     if bool(np.any(chances < -1e-12)) or float(np.abs(chances.sum(axis=-1) - 1.0).max()) > 1e-6:
         raise InputError(f"{game.name}: expected policy rows >= 0 that sum to 1")
-    chances = np.clip(chances, 0.0, None) / np.clip(chances, 0.0, None).sum(axis=-1, keepdims=True)
-    runs = [_run(game, chances, players, theta, np.random.default_rng((seed, k))) for k in range(seeds)]
+    runs = [_run(game, _distribution(chances), players, theta, np.random.default_rng((seed, k))) for k in range(seeds)]
     return Simulated(np.stack([flow for flow, _ in runs]), np.asarray([total for _, total in runs]))
 
 
@@ -79,25 +78,22 @@ def _run(
         here = rng.multinomial(players, _distribution(np.asarray(game.begins(theta))))
         public = game.first_record(theta)
         for h in range(game.horizon):
-            chosen = np.stack([rng.multinomial(count, row) for count, row in zip(here, policy[h], strict=True)])
+            chosen = rng.multinomial(here, policy[h])
             flows[h] = chosen / players
             reward, after = look(h, flows[h], public, theta)
             total += float((flows[h] * np.asarray(reward)).sum())
             if h + 1 < game.horizon:
                 taken = np.argwhere(chosen)
-                odds = np.asarray(rows(h, flows[h], public, theta, taken))
-                here = sum(
-                    (rng.multinomial(chosen[s, a], _distribution(row)) for (s, a), row in zip(taken, odds, strict=True)),
-                    np.zeros(game.states, dtype=np.int64),
-                )
+                odds = _distribution(rows(h, flows[h], public, theta, taken))
+                here = rng.multinomial(chosen[chosen > 0], odds).sum(axis=0)
             public = after
     return flows, total
 
 
-def _distribution(row: NDArray[Any]) -> NDArray[Any]:
+def _distribution(rows: Float64[FloatArray, "*batch states"]) -> Float64[FloatArray, "*batch states"]:
     # the draws of whole numbers are particular about sums
-    kept = np.clip(np.asarray(row, dtype=np.float64), 0.0, None)
-    return np.asarray(kept / kept.sum())
+    kept = np.clip(rows, 0.0, None)
+    return np.asarray(kept / kept.sum(axis=-1, keepdims=True))
 
 
 @functools.lru_cache(maxsize=32)

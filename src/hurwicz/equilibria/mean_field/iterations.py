@@ -40,17 +40,39 @@ class Iteration(abc.ABC):
         """The policy that an iterate stands for."""
 
 
+class _OnLogits(Iteration):
+    """Iterates are logits, from zero; the policy is their softmax."""
+
+    def init(self, game: MeanFieldGame) -> Iterate:
+        """All actions alike."""
+        return jnp.zeros(game.shape)
+
+    def policy(self, game: MeanFieldGame, iterate: Iterate) -> Table:
+        """softmax(zeta) over the legal actions."""
+        return jax.nn.softmax(game.masked(iterate), axis=-1)
+
+
+class _OnPolicies(Iteration):
+    """Iterates are policies, from the uniform one."""
+
+    def init(self, game: MeanFieldGame) -> Iterate:
+        """The uniform policy."""
+        return uniform_policy(game)
+
+    def policy(self, game: MeanFieldGame, iterate: Iterate) -> Table:
+        """The iterate itself."""
+        del game
+        table: Table = iterate
+        return table
+
+
 def _centred(logits: Table) -> Table:
     # a constant added to a state's logits changes nothing; without this they drift
     return logits - logits.mean(axis=-1, keepdims=True)
 
 
-def _softmax(game: MeanFieldGame, logits: Table) -> Table:
-    return jax.nn.softmax(game.masked(logits), axis=-1)
-
-
 @dataclass(frozen=True)
-class OnlineMirrorDescent(Iteration):
+class OnlineMirrorDescent(_OnLogits):
     """zeta <- (1 - eta tau) zeta + eta q^tau(. | flow(pi), pi), pi = softmax(zeta), from zeta = 0.
 
     At tau > 0 the fixed point is zeta = q^tau / tau, and eta tau must not exceed 1.
@@ -80,10 +102,6 @@ class OnlineMirrorDescent(Iteration):
         """With its rate."""
         return f"online mirror descent (rate {self.rate:g})"
 
-    def init(self, game: MeanFieldGame) -> Iterate:
-        """All actions alike."""
-        return jnp.zeros(game.shape)
-
     def step(self, game: MeanFieldGame, iterate: Iterate, t: Count, theta: Any, tau: Weight) -> Iterate:
         """Logits a step along the action values."""
         del t
@@ -91,13 +109,9 @@ class OnlineMirrorDescent(Iteration):
         q = action_values(game, flow_of(game, policy, theta), policy, theta, tau)
         return _centred((1.0 - self.rate * tau) * iterate + self.rate * q)
 
-    def policy(self, game: MeanFieldGame, iterate: Iterate) -> Table:
-        """softmax(zeta)."""
-        return _softmax(game, iterate)
-
 
 @dataclass(frozen=True)
-class FictitiousPlay(Iteration):
+class FictitiousPlay(_OnPolicies):
     """L <- L + (flow(best response to L) - L) / (t + 2): the population is the average of the best responses so far.
 
     Example:
@@ -112,10 +126,6 @@ class FictitiousPlay(Iteration):
         """It has no parameter."""
         return "fictitious play"
 
-    def init(self, game: MeanFieldGame) -> Iterate:
-        """The uniform policy's weights; a first step at t = 0 puts half of the best response to it."""
-        return uniform_policy(game)
-
     def step(self, game: MeanFieldGame, iterate: Iterate, t: Count, theta: Any, tau: Weight) -> Iterate:
         """Average in the best response, weighted by where each policy's players are."""
         now = flow_of(game, iterate, theta)
@@ -124,15 +134,9 @@ class FictitiousPlay(Iteration):
         total = mixed.sum(axis=-1, keepdims=True)
         return jnp.where(total > 0.0, mixed / jnp.where(total > 0.0, total, 1.0), iterate)
 
-    def policy(self, game: MeanFieldGame, iterate: Iterate) -> Table:
-        """The iterate itself."""
-        del game
-        table: Table = iterate
-        return table
-
 
 @dataclass(frozen=True)
-class DampedFixedPoint(Iteration):
+class DampedFixedPoint(_OnPolicies):
     """pi <- pi + d (best response to flow(pi) - pi).
 
     Args:
@@ -160,30 +164,20 @@ class DampedFixedPoint(Iteration):
         """With its damping."""
         return f"damped fixed point ({self.damping:g})"
 
-    def init(self, game: MeanFieldGame) -> Iterate:
-        """The uniform policy."""
-        return uniform_policy(game)
-
     def step(self, game: MeanFieldGame, iterate: Iterate, t: Count, theta: Any, tau: Weight) -> Iterate:
         """A part of the way to the best response."""
         del t
         return iterate + self.damping * (best_response(game, flow_of(game, iterate, theta), theta, tau) - iterate)
 
-    def policy(self, game: MeanFieldGame, iterate: Iterate) -> Table:
-        """The iterate itself."""
-        del game
-        table: Table = iterate
-        return table
-
 
 @dataclass(frozen=True)
-class SoftmaxPolicyIteration(Iteration):
+class SoftmaxPolicyIteration(_OnLogits):
     """zeta <- (1 - d) zeta + d q^T(. | flow(pi), pi) / T, pi = softmax(zeta): Boltzmann policy iteration with a temperature of its own.
 
-    Its fixed point is the equilibrium at temperature T, which is the game's where T = tau; with T above tau it is a first guess only.
+    Its fixed point is the equilibrium at weight T of the entropy: the problem's own where T = tau, else a first guess only.
 
     Args:
-        temperature: T, above 0, in units of reward; the problem's tau where ``None``.
+        temperature: T, above 0, in units of reward.
         damping: d in (0, 1].
 
     Raises:
@@ -196,12 +190,12 @@ class SoftmaxPolicyIteration(Iteration):
     Source: Cui and Koeppl (AISTATS 2021).
     """
 
-    temperature: float | None = None
+    temperature: float
     damping: float = 1.0
 
     def __post_init__(self) -> None:
         """Refuse parameters that have no meaning."""
-        if (self.temperature is not None and not self.temperature > 0.0) or not 0.0 < self.damping <= 1.0:
+        if not self.temperature > 0.0 or not 0.0 < self.damping <= 1.0:
             raise InputError(
                 f"softmax policy iteration: expected a temperature > 0 and a damping in (0, 1], got {self.temperature} and {self.damping}"
             )
@@ -209,28 +203,18 @@ class SoftmaxPolicyIteration(Iteration):
     @property
     def name(self) -> str:
         """With its parameters."""
-        degree = "tau" if self.temperature is None else f"{self.temperature:g}"
-        return f"softmax policy iteration (temperature {degree}, damping {self.damping:g})"
-
-    def init(self, game: MeanFieldGame) -> Iterate:
-        """All actions alike."""
-        return jnp.zeros(game.shape)
+        return f"softmax policy iteration (temperature {self.temperature:g}, damping {self.damping:g})"
 
     def step(self, game: MeanFieldGame, iterate: Iterate, t: Count, theta: Any, tau: Weight) -> Iterate:
         """Logits towards q / T."""
-        del t
+        del t, tau
         policy = self.policy(game, iterate)
-        degree = tau if self.temperature is None else self.temperature
-        q = action_values(game, flow_of(game, policy, theta), policy, theta, degree)
-        return _centred((1.0 - self.damping) * iterate + self.damping * q / degree)
-
-    def policy(self, game: MeanFieldGame, iterate: Iterate) -> Table:
-        """softmax(zeta)."""
-        return _softmax(game, iterate)
+        q = action_values(game, flow_of(game, policy, theta), policy, theta, self.temperature)
+        return _centred((1.0 - self.damping) * iterate + self.damping * q / self.temperature)
 
 
 @dataclass(frozen=True)
-class PriorDescent(Iteration):
+class PriorDescent(_OnLogits):
     """zeta <- zeta + q^T / T every ``inner`` steps, softmax policy iteration around the prior zeta between them.
 
     A proximal point method: each outer round solves the game with a penalty T KL(pi | prior) and makes the solution the next prior. The
@@ -268,10 +252,6 @@ class PriorDescent(Iteration):
         """With its parameters."""
         return f"prior descent (temperature {self.temperature:g}, {self.inner} inner iterations)"
 
-    def init(self, game: MeanFieldGame) -> Iterate:
-        """All actions alike."""
-        return jnp.zeros(game.shape)
-
     def step(self, game: MeanFieldGame, iterate: Iterate, t: Count, theta: Any, tau: Weight) -> Iterate:
         """One outer round."""
         del t
@@ -285,7 +265,3 @@ class PriorDescent(Iteration):
 
         settled: Table = jax.lax.fori_loop(0, self.inner, settle, iterate)
         return settled
-
-    def policy(self, game: MeanFieldGame, iterate: Iterate) -> Table:
-        """softmax(zeta)."""
-        return _softmax(game, iterate)

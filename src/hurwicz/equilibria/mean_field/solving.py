@@ -58,7 +58,7 @@ class MeanFieldDynamics:
         taking_part = self.iterations or default_iterations(game)
         with float64_scope():
             start = uniform_policy(game.game)
-            found = float(_exploitability(game.game)(start, game.theta, game.tau))
+            found = float(exploitability(game.game, start, game.theta, game.tau))
             return _Race([_Racer(i, i.init(game.game)) for i in taking_part], 0, found, start, "uniform policy")
 
     def step(self, game: MeanFieldProblem, state: _Race) -> _Race:
@@ -94,7 +94,7 @@ class MeanFieldDynamics:
         """The policy of least exploitability."""
         with float64_scope():
             flow = flow_of(game.game, state.policy, game.theta)
-            found = float(_exploitability(game.game)(state.policy, game.theta, game.tau))
+            found = float(exploitability(game.game, state.policy, game.theta, game.tau))
         return MeanFieldEquilibrium(np.asarray(state.policy), np.asarray(flow), found, game.tau)
 
 
@@ -118,7 +118,7 @@ def solve_mean_field(
         progress: called with the look's number and the least exploitability so far.
 
     Returns:
-        Policy, flow, exploitability; status ``STATIONARY_POINT`` where the tolerance is met, ``STEP_LIMIT`` where not, ``NOT_FINITE``
+        Policy, flow, exploitability; status ``EQUILIBRIUM`` where the tolerance is met, ``STEP_LIMIT`` where not, ``NOT_FINITE``
         where every iteration diverged (the value is then the best policy seen before). ``stats`` names the iteration that won.
 
     Raises:
@@ -145,29 +145,12 @@ def default_iterations(problem: MeanFieldProblem) -> tuple[Iteration, ...]:
     monotone and the equilibrium is pure (an epidemic). At tau > 0 no rate passes 1 / tau.
     """
     with float64_scope():
-        reach = float(_reach(problem.game)(problem.theta))
+        uniform = uniform_policy(problem.game)
+        q = action_values(problem.game, flow_of(problem.game, uniform, problem.theta), uniform, problem.theta)
+        reach = float((q.max(axis=-1) - q.min(axis=-1)).max())
     top = 1.0 / problem.tau if problem.tau > 0.0 else np.inf
     rates = dict.fromkeys(min(rate / max(reach, 1e-12), top) for rate in (10.0, 1.0, 0.1))
     return (*(OnlineMirrorDescent(rate) for rate in rates), DampedFixedPoint(0.1))
-
-
-@functools.lru_cache(maxsize=128)
-def _exploitability(game: MeanFieldGame) -> Callable[..., Any]:
-    import jax
-
-    return jax.jit(lambda policy, theta, tau: exploitability(game, policy, theta, tau))
-
-
-@functools.lru_cache(maxsize=128)
-def _reach(game: MeanFieldGame) -> Callable[..., Any]:
-    import jax
-
-    def reach(theta: Any) -> Any:
-        uniform = uniform_policy(game)
-        q = action_values(game, flow_of(game, uniform, theta), uniform, theta)
-        return (q.max(axis=-1) - q.min(axis=-1)).max()
-
-    return jax.jit(reach)
 
 
 @functools.lru_cache(maxsize=128)
