@@ -218,7 +218,7 @@ def ex_ante_ir(e: Evaluator, prior: JointPrior | None) -> Finding:
     rule = choose_rule(e, common, None)
     means, errors = ex_ante_utilities(e, common, rule)
     if rule["kind"] == "quadrature" and bool(np.any(errors > _UNSETTLED * np.asarray([e.span(n) for n in e.agents]))):
-        rule = sampling(e)
+        rule = sampling(e, once=True)
         means, errors = ex_ante_utilities(e, common, rule)
     k = min(range(len(e.agents)), key=lambda j: means[j] + errors[j])
     value, error, agent = float(means[k]), float(errors[k]), e.agents[k]

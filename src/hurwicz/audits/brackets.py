@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import heapq
-import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -145,10 +145,10 @@ class _Search:
         best = centre if first > 0.0 else best  # at the truth nothing is gained
         heap = [(-(first + float(self.rate @ half)), 0, centre, half, first)]
         count = 1
-        begun = time.perf_counter()
+        begun = perf_counter()
         status = "closed"
         while heap and -heap[0][0] > found + gap:
-            if count >= most or time.perf_counter() - begun > self.e.effort.seconds:
+            if count >= most or perf_counter() - begun > self.e.effort.seconds:
                 status = "boxes spent" if count >= most else "time spent"
                 break
             batch = [heapq.heappop(heap) for _ in range(min(len(heap), _BATCH))]

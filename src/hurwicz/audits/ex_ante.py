@@ -46,7 +46,7 @@ def expectation(
         apart = max((abs(_mean(e, prior, figure, lower)[0] - mean) for lower in lower_rules(chosen)), default=0.0)
         if apart <= _SETTLED * max(span, abs(mean)):
             return mean, 2.0 * apart, chosen
-        chosen = sampling(e)
+        chosen = sampling(e, once=True)
         mean, spread, span = _mean(e, prior, figure, chosen)
     if chosen["kind"] == "monte carlo":
         count = chosen["samples"]

@@ -22,6 +22,7 @@ ExpectationRule = Mapping[str, Any]
 _ORDERS = (32, 24, 16, 12, 10, 8, 6, 5, 4)
 _CHUNK = 200_000
 _SETTLED = 1e-6  # relative to the span of utilities: what two quadratures of a smooth expectation differ by at most
+_JUDGED = 1024  # what a verdict rests on is no smaller a sample, whatever an outcome takes: once, that is within a time limit's reach
 _UNSEEN = 10.0  # an event that n draws all miss has a probability below 10/n, but for one sample in 20,000
 
 
@@ -35,14 +36,15 @@ def choose_rule(e: Evaluator, prior: JointPrior, agent: str | None) -> dict[str,
         return {"kind": "exact"}
     skip = () if agent is None else (agent,)
     others = [p for name, p in prior.marginals.items() if name not in skip]
+    nodes_at_most = e.affordable(e.effort.max_nodes) if agent is not None else e.affordable(e.effort.max_nodes, least=_JUDGED)
     if all(p.space.size is not None for p in others):
-        if prior.node_count(1, without=skip) <= max(e.affordable(e.effort.max_nodes), 100_000 if e.batched else 0):
+        if prior.node_count(1, without=skip) <= max(nodes_at_most, 100_000 if e.batched else 0):
             return {"kind": "exact"}
     else:
         for order in _ORDERS:
-            if _nodes_of(prior, order, skip) <= e.affordable(e.effort.max_nodes):
+            if _nodes_of(prior, order, skip) <= nodes_at_most:
                 return {"kind": "quadrature", "order": order}
-    return sampling(e)
+    return sampling(e, once=agent is None)
 
 
 def _nodes_of(prior: ProductPrior, order: int, skip: Sequence[str]) -> float:
@@ -54,16 +56,17 @@ def _nodes_of(prior: ProductPrior, order: int, skip: Sequence[str]) -> float:
     return count
 
 
-def sampling(e: Evaluator) -> dict[str, Any]:
-    """The Monte Carlo rule of this effort."""
-    return {"kind": "monte carlo", "samples": e.affordable(e.effort.samples), "seed": e.seed}
+def sampling(e: Evaluator, *, once: bool = False) -> dict[str, Any]:
+    """The Monte Carlo rule of this effort; for an expectation that is taken ``once``, and not for every report, no small sample."""
+    samples = e.affordable(e.effort.samples, least=_JUDGED) if once else e.affordable(e.effort.samples)
+    return {"kind": "monte carlo", "samples": samples, "seed": e.seed}
 
 
 def fresh(e: Evaluator, rule: ExpectationRule) -> dict[str, Any]:
     """The rule for a verdict: where it samples, another sample (what was picked on one is judged on another), and not a small one."""
     if rule["kind"] != "monte carlo":
         return dict(rule)
-    return {**rule, "samples": min(e.effort.samples, max(1024, rule["samples"])), "seed": e.seed + 1_000_003}
+    return {**rule, "samples": min(e.effort.samples, max(_JUDGED, rule["samples"])), "seed": e.seed + 1_000_003}
 
 
 def sampled_error(e: Evaluator, agent: str, deviation: float, count: int) -> float:
