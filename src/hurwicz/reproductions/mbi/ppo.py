@@ -151,8 +151,8 @@ def _environment(agents: int, target: float, weight: float, copies: int) -> Any:
         def set_attr(self, attr_name: str, value: Any, indices: Any = None) -> None:  # noqa: ARG002
             setattr(self, attr_name, value)
 
-        def env_method(self, method_name: str, *args: Any, indices: Any = None, **kwargs: Any) -> list[Any]:
-            raise NotImplementedError(method_name)
+        def env_method(self, method_name: str, *args: Any, indices: Any = None, **kwargs: Any) -> list[Any]:  # noqa: ARG002
+            return [getattr(self, method_name)(*args, **kwargs)] * copies
 
         def env_is_wrapped(self, wrapper_class: Any, indices: Any = None) -> list[bool]:  # noqa: ARG002
             return [False] * copies
