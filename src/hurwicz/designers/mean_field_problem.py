@@ -1,0 +1,219 @@
+"""What is designed over a mean-field equilibrium, and the one function that says what a design is worth."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float64
+
+from hurwicz._foundation import FloatArray, InputError, float64_scope
+from hurwicz.designers.mean_field_gradient import EquilibriumMap
+from hurwicz.equilibria.mean_field import OnlineMirrorDescent
+from hurwicz.meanfield import BatchedAuction, MeanFieldGame, SellingRule, exploitability, flow_of
+
+Theta: TypeAlias = Any  # any JAX pytree of floating-point arrays
+Objective: TypeAlias = Callable[..., Any]  # (theta, flow) → scalar
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class DesignProblem:
+    """Choose theta so that g(theta, L*(theta)) is large, L* the flow of the entropy-regularised equilibrium under the rules theta.
+
+    Attributes:
+        name: what tables call it.
+        game: the mean-field game; theta are its rules.
+        objective: g, (theta, flow) → scalar, to be made LARGE; JAX, differentiable.
+        tau: weight of the entropy, above 0, in units of reward.
+        start: random key → the first theta, a pytree of floating-point arrays.
+        iterations: mirror descent steps from zero logits to the equilibrium, T.
+        rate: eta of mirror descent, at most 1 / tau.
+
+    Raises:
+        InputError: tau or rate without a meaning, no iterations.
+
+    Example:
+        >>> stay = lambda h, mass, flow, theta: mass.sum(axis=1)
+        >>> pay = lambda h, flow, theta: jnp.stack([-flow.sum(axis=0)[0] - theta, -flow.sum(axis=0)[1]])[None]
+        >>> roads = MeanFieldGame(name="two roads", states=1, actions=2, horizon=1, initial=np.ones(1), reward=pay, move=stay)
+        >>> toll = lambda theta, flow: theta * flow[0, 0, 0]
+        >>> problem = DesignProblem(name="toll", game=roads, objective=toll, tau=0.1, start=lambda key: jnp.zeros(()), rate=1.0)
+        >>> round(evaluate_design(problem, jnp.asarray(0.5)).objective, 4)
+        0.1454
+
+    Source: Corecco et al. (arXiv 2510.21442), section 2.
+    """
+
+    name: str
+    game: MeanFieldGame
+    objective: Objective
+    tau: float
+    start: Callable[[Any], Theta]
+    iterations: int = 400
+    rate: float = 10.0
+
+    def __post_init__(self) -> None:
+        """Refuse what no equilibrium can be computed with."""
+        self.equilibrium()
+
+    def equilibrium(self, differentiate: str = "checkpointed") -> EquilibriumMap:
+        """Rules → flow, T steps of mirror descent, with the derivative asked for."""
+        return EquilibriumMap(tau=self.tau, rate=self.rate, steps=self.iterations, differentiate=differentiate)
+
+
+@dataclass(frozen=True, eq=False)
+class MeanFieldDesign:
+    """A design and the equilibrium it leads to.
+
+    Attributes:
+        theta: the rules, a pytree of arrays.
+        policy: pi_h(a | s) at the equilibrium, (horizon, states, actions).
+        flow: L_h(s, a), (horizon, states, actions).
+        objective: g(theta, L*) at this equilibrium.
+        exploitability: E^tau(pi | theta) of the policy, in units of reward.
+        tau: the weight of the entropy.
+        history: g of every theta that was measured, in turn; empty where there was no search.
+        seed: of the search.
+    """
+
+    theta: Theta
+    policy: Float64[np.ndarray, "horizon states actions"]
+    flow: Float64[np.ndarray, "horizon states actions"]
+    objective: float
+    exploitability: float
+    tau: float
+    history: Float64[np.ndarray, " measured"] = field(default_factory=lambda: np.zeros(0))
+    seed: int = 0
+
+
+def evaluate_design(
+    problem: DesignProblem,
+    theta: Theta,
+    *,
+    tolerance: float = 1e-5,
+    most: int = 10,
+    history: Float64[FloatArray, " measured"] | None = None,
+    seed: int = 0,
+) -> MeanFieldDesign:
+    """What a design is worth at its equilibrium: every learned rule and every baseline is measured by this function.
+
+    Mirror descent runs from zero logits for T steps, then T more as long as the exploitability E^tau is above ``tolerance``.
+
+    Args:
+        problem: game, objective, tau.
+        theta: the rules.
+        tolerance: exploitability to reach, in units of reward.
+        most: at most ``most`` times T steps; the exploitability that was reached is part of the result.
+        history: what to keep as the history of the search.
+        seed: what to keep as the seed of the search.
+
+    Raises:
+        InputError: no steps allowed, or a negative tolerance.
+    """
+    if most < 1 or not (math.isfinite(tolerance) and tolerance >= 0.0):
+        raise InputError(f"{problem.name}: expected most >= 1 and a tolerance >= 0, got {most} and {tolerance}")
+    with float64_scope():
+        settle = _settle(problem)
+        logits = jnp.zeros(problem.game.shape)
+        for _ in range(most):
+            logits, policy, flow, value, gap = settle(logits, theta)
+            if not float(gap) > tolerance:
+                break
+        return MeanFieldDesign(
+            theta=jax.tree.map(np.asarray, theta),
+            policy=np.asarray(policy),
+            flow=np.asarray(flow),
+            objective=float(value),
+            exploitability=float(gap),
+            tau=problem.tau,
+            history=np.zeros(0) if history is None else history,
+            seed=seed,
+        )
+
+
+@functools.lru_cache(maxsize=64)
+def _settle(problem: DesignProblem) -> Callable[..., Any]:
+    # compiled once a problem, whatever the rules
+    game, descent = problem.game, OnlineMirrorDescent(problem.rate)
+
+    def settle(logits: Any, theta: Theta) -> Any:
+        step = lambda _, zeta: descent.step(game, zeta, 0, theta, problem.tau)  # noqa: E731
+        settled = jax.lax.fori_loop(0, problem.iterations, step, logits)
+        policy = descent.policy(game, settled)
+        flow = flow_of(game, policy, theta)
+        return settled, policy, flow, problem.objective(theta, flow), exploitability(game, policy, theta, problem.tau)
+
+    return jax.jit(settle)
+
+
+def auction_problem(
+    auction: BatchedAuction,
+    rule: SellingRule,
+    *,
+    objective: str | Mapping[str, float] = "revenue",
+    tau: float = 1e-3,
+    iterations: int = 400,
+    rate: float = 10.0,
+    start: Callable[[Any], Theta] | None = None,
+    name: str | None = None,
+) -> DesignProblem:
+    """The design of an auction's rule.
+
+    Args:
+        auction: the setting.
+        rule: how weights become quantities and payments.
+        objective: ``"revenue"``, ``"welfare"``, or weights of both, say ``{"revenue": 1.0, "welfare": 0.5}``.
+        tau: weight of the entropy.
+        iterations: mirror descent steps, T.
+        rate: of mirror descent.
+        start: random key → first weights; the rule's own ``init(key, rounds)`` where omitted.
+        name: what tables call it.
+
+    Raises:
+        InputError: an objective that is not known, or a rule that cannot start by itself where no start is given.
+
+    Example:
+        >>> from hurwicz.meanfield import PostedPrice
+        >>> auction = BatchedAuction(rounds=1, supply=0.8, grid=10)
+        >>> posted = auction_problem(auction, PostedPrice(10), tau=0.01, start=lambda key: {"price": jnp.full(1, 0.5)})
+        >>> round(evaluate_design(posted, {"price": jnp.asarray([0.5])}).objective, 3)
+        0.225
+
+    Source: Corecco et al. (arXiv 2510.21442), section 5; settings and objectives of A1 to A10.
+    """
+    weights = {objective: 1.0} if isinstance(objective, str) else dict(objective)
+    known = {"revenue": auction.revenue, "welfare": auction.welfare}
+    unknown = sorted(set(weights) - set(known))
+    if unknown or not weights or not all(math.isfinite(w) for w in weights.values()):
+        raise InputError(f"auction: expected an objective of revenue and welfare with finite weights, got {objective!r}")
+
+    def worth(theta: Theta, flow: Any) -> Any:
+        return sum(weight * known[what](rule, flow, theta) for what, weight in weights.items() if weight)
+
+    return DesignProblem(
+        name=name or f"{type(rule).__name__} for {' and '.join(weights)}",
+        game=auction.game(rule),
+        objective=worth,
+        tau=tau,
+        start=_own_start(rule, auction.rounds) if start is None else start,
+        iterations=iterations,
+        rate=rate,
+    )
+
+
+def _own_start(rule: SellingRule, rounds: int) -> Callable[[Any], Theta]:
+    if hasattr(rule, "init"):
+        begin: Callable[..., Theta] = rule.init
+        return lambda key: begin(key, rounds)
+    grid = getattr(rule, "grid", None)
+    if type(rule).__name__ == "TableRule" and grid is not None:
+        # half of every bid, and equal parts of the supply in every round
+        equal = [-math.log(max(rounds - h - 1, 1e-2)) for h in range(rounds)]
+        return lambda key: {"steps": 0.1 * jax.random.normal(key, (rounds, grid - 1)), "share": jnp.asarray(equal)}
+    raise InputError(f"{type(rule).__name__}: expected a start, random key → weights, since the rule has none of its own")
