@@ -92,6 +92,6 @@ def strategyproof(source: str, when: str = "") -> tuple[Claim, Claim]:
 
     Example:
         >>> [str(claim.property) for claim in strategyproof("Vickrey (1961)")]
-        ['dsic', 'bic']
+        ['DSIC', 'BIC']
     """
     return Claim(Property.DSIC, True, when, source), Claim(Property.BIC, True, "follows from DSIC", source)
