@@ -1,13 +1,12 @@
 from __future__ import annotations
 
 import json
-import math
 
 import numpy as np
 import pytest
 
 from hurwicz._foundation import FormatError, InputError
-from hurwicz.audits import Effort, Processes, Threads, Verdict, bic_from_samples, estimate, replay
+from hurwicz.audits import Effort, Threads, Verdict, bic_from_samples, estimate, replay
 from hurwicz.audits.executors import Checkpoint, Dask, Serial, executor_of, run_chunks
 from hurwicz.mechanisms import single_parameter
 from hurwicz.mechanisms.single_item import first_price, second_price
@@ -65,13 +64,6 @@ def test_results_do_not_depend_on_the_workers(tmp_path):
 
 def square(k):
     return k * k
-
-
-@pytest.mark.slow
-def test_processes_give_the_same_and_refuse_what_cannot_travel():
-    assert list(Processes(2).map(math.factorial, range(9))) == [math.factorial(k) for k in range(9)]
-    with pytest.raises(InputError, match="can be pickled"):
-        list(Processes(2).map(lambda k: k, range(2)))
 
 
 def test_chunks_come_in_order_and_are_not_done_twice(tmp_path):

@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 
 from hurwicz._foundation import InputError
 from hurwicz.audits.deviation_search import misreports
-from hurwicz.audits.evaluation import Evaluator, Pace
+from hurwicz.audits.evaluation import Evaluator
 from hurwicz.audits.exhaustive import side_of
 from hurwicz.audits.false_names import NO_FAMILY, Family, enlarged, newcomer_of
 from hurwicz.audits.finding import Finding, Verdict, Witness
 from hurwicz.audits.joint_lies import best_joint_lie
+from hurwicz.audits.pace import Pace
 from hurwicz.audits.profiles import Profiles, column, joined, plain, row_of
 from hurwicz.settings import Outcomes, Property
 

@@ -33,7 +33,7 @@ def collusion_proof_pairs(e: Evaluator, at: Profiles | None, prior: Any = None) 
     exhaustive = True
     everyone = list(itertools.combinations(e.agents, 2))
     for i, j in everyone:
-        if best is not None and e.late and not exhaustive:
+        if best is not None and not exhaustive and e.late:
             break
         if pairs == 0:
             first = {name: e.spaces[name].grid(2)[:1] for name in e.agents}

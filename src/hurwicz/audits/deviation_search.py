@@ -14,10 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hurwicz._foundation import FloatArray
-from hurwicz.audits.evaluation import Evaluator, Pace
+from hurwicz.audits.evaluation import Evaluator
 from hurwicz.audits.finding import Finding, Verdict, Witness
 from hurwicz.audits.gradients import climbed, traceable
 from hurwicz.audits.local_search import pattern_search, shortened
+from hurwicz.audits.pace import Pace
 from hurwicz.audits.profiles import Profiles, cover, one_profile, plain, row_of
 from hurwicz.typespaces import Box, Finite, Interval, TypeSpace
 
@@ -37,7 +38,6 @@ def truth_and_lie(e: Evaluator, agent: str, profile: Mapping[str, Any], misrepor
 def ladder(e: Evaluator, label: str, at: Profiles | None, prior: Any, progress: Told) -> Finding:
     """Scaled reports, grids, then local refinement of the best candidates."""
     named = 0 if at is None else len(at[e.agents[0]])
-    rng = np.random.default_rng(e.seed + 1)
     groups: list[tuple[str, Profiles]] = [] if at is None else [("named", at)]
     groups.append(("corners", e.corner_profiles()))
     if e.effort.profiles:
@@ -60,7 +60,8 @@ def ladder(e: Evaluator, label: str, at: Profiles | None, prior: Any, progress: 
                 if cut:
                     break
                 try:
-                    gains, lies = deviate(e, name, part, truthful, rng)
+                    # the same lies whatever the size of the batch, which depends on the machine
+                    gains, lies = deviate(e, name, part, truthful, np.random.default_rng((e.seed, e.agents.index(name))))
                 except TimeoutError:  # the mechanism's own limit: what was found until then is reported
                     cut = any(tops.values())
                     if not cut:
@@ -195,7 +196,7 @@ def best_lies(e: Evaluator, agent: str, profiles: Profiles) -> FloatArray:
 def _keep(top: list[_Candidate], gains: FloatArray, lies: NDArray[Any], part: Profiles, most: int) -> None:
     best = np.argmax(gains, axis=1)
     value = gains[np.arange(len(gains)), best]
-    order = np.argsort(-value)[: max(1, most)]
+    order = np.argsort(-value, kind="stable")[: max(1, most)]
     top.extend((float(value[k]), {n: v[k : k + 1] for n, v in part.items()}, lies[k, best[k]]) for k in order)
     top.sort(key=lambda item: -item[0])
     del top[max(1, most) :]

@@ -9,8 +9,9 @@ import numpy as np
 
 from hurwicz._foundation import FloatArray, InputError
 from hurwicz.audits.deviation_search import misreports
-from hurwicz.audits.evaluation import Evaluator, Pace
+from hurwicz.audits.evaluation import Evaluator
 from hurwicz.audits.finding import Finding, Verdict, Witness
+from hurwicz.audits.pace import Pace
 from hurwicz.audits.profiles import Profiles, joined, row_of
 from hurwicz.settings import Property
 
@@ -45,7 +46,7 @@ def efficiency(e: Evaluator, at: Profiles | None, prior: Any = None, progress: C
     best: _Better | None = None
     gap, bounded, done = -np.inf, True, 0
     pace = Pace(50_000 // (e.effort.deviations * len(e.agents)), limited=not exhaustive)
-    while done < count and not (e.late and not exhaustive and best is not None):
+    while done < count and not (not exhaustive and best is not None and e.late):
         pace.start()
         part = {n: v[done : done + pace.size] for n, v in profiles.items()}
         found = _look(e, part, limited=not exhaustive)
@@ -104,7 +105,7 @@ def _look(e: Evaluator, part: Profiles, *, limited: bool) -> _Better:
             f"audit of efficiency: expected an upper bound on welfare from welfare_bound, got {bound[where]:.9g} where the outcome has "
             f"{welfare[where]:.9g}, at types {row_of(part, where)}"
         )
-    gain, how, row = max(_better(e, part, welfare, limited=limited), key=lambda item: item[0])
+    gain, how, row = max(_better(e, part, welfare, limited=limited), key=lambda item: (item[0], -item[2]))
     return gain, row_of(part, row), how, float(welfare[row]), None if bound is None else float(np.max(bound - welfare))
 
 

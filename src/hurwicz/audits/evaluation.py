@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 from collections.abc import Mapping, Sequence
 from time import perf_counter
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from hurwicz._foundation import FloatArray, InputError
 from hurwicz.audits.effort import Effort
 from hurwicz.audits.executors import Executor, Serial
+from hurwicz.audits.pace import Kept
 from hurwicz.audits.profiles import CheckedPayments, Profiles, all_finite, column, plain, rows_of, same_outcomes, stack_outcomes
 from hurwicz.settings import DirectMechanism, Outcomes
 from hurwicz.typespaces import Box, Finite, TypeSpace
@@ -44,18 +46,23 @@ class Evaluator:
         self._spans: dict[str, tuple[float, float]] = {}
         self.interdependent = hasattr(mechanism, "interdependent_values")
         self.executor: Executor = Serial()
-        self.linear: dict[str, FloatArray | None] = {}
-        self.table: tuple[dict[str, FloatArray], dict[str, FloatArray]] | None = None
+        self.kept = Kept()
+        self.was_late = False
         self.lazy = False
         self._probes = 0
         self._asked: list[tuple[Profiles, Outcomes, tuple[str, ...]]] = []
         self._begun = perf_counter()
 
-    def restart(self) -> None:
-        """Begin the count and the clock of a new property."""
-        self.evaluations = 0
-        self._spans = {}
-        self._begun = perf_counter()
+    def afresh(self) -> Evaluator:
+        """The same mechanism and probes with the counts, the scale and the clock of a new property: nothing of another property enters.
+
+        Tables of outcomes are shared, for they hold no more than what the mechanism answers.
+        """
+        new = copy.copy(self)
+        new.evaluations, new.scale, new.was_late = 0, 0.0, False
+        new._spans, new._asked = {}, list(self._asked)
+        new._begun = perf_counter()
+        return new
 
     @property
     def seconds(self) -> float:
@@ -64,8 +71,9 @@ class Evaluator:
 
     @property
     def late(self) -> bool:
-        """True once the soft time limit has passed."""
-        return self.seconds > self.effort.seconds
+        """True once the soft time limit has passed; then the effort says so."""
+        self.was_late = self.was_late or self.seconds > self.effort.seconds
+        return self.was_late
 
     @property
     def tolerance(self) -> float:
@@ -190,6 +198,11 @@ class Evaluator:
                 self._time_a_batch(256)
         if not agree:
             raise InputError("audit: expected outcome and outcomes of the mechanism to agree, they differ on a drawn profile")
+
+    @property
+    def probed(self) -> list[tuple[Profiles, Outcomes, tuple[str, ...]]]:
+        """Profiles that the mechanism was asked about twice, its answers, and the agents whose payments were looked at."""
+        return list(self._asked)
 
     @property
     def dear(self) -> bool:
@@ -345,7 +358,8 @@ class Evaluator:
 
     def spent(self, **more: Any) -> dict[str, Any]:
         """The effort so far, as a finding reports it."""
-        return {**more, "evaluations": self.evaluations, "seconds": round(self.seconds, 3), "tolerance": self.tolerance, "seed": self.seed}
+        spent = {**more, "evaluations": self.evaluations, "seconds": round(self.seconds, 3), "tolerance": self.tolerance, "seed": self.seed}
+        return spent | {"cut_by_time_limit": True} if self.was_late else spent
 
 
 def _row(argument: Any, k: int) -> Any:
@@ -360,29 +374,3 @@ def _ends(space: TypeSpace) -> NDArray[Any]:
 
 class UnsteadyError(InputError):
     """The mechanism is not a function of the reports."""
-
-
-class Pace:
-    """Batch sizes that grow while the mechanism is fast, so that a time limit is kept also where one outcome takes long.
-
-    Args:
-        most: largest batch.
-        limited: begin with one profile; without a time limit, begin with the largest batch.
-    """
-
-    def __init__(self, most: int, *, limited: bool = True) -> None:
-        self.size = 1 if limited else max(1, most)
-        self._most = max(1, most)
-        self._begun = perf_counter()
-
-    def start(self) -> None:
-        """A batch begins."""
-        self._begun = perf_counter()
-
-    def stop(self) -> None:
-        """A batch has ended."""
-        took = perf_counter() - self._begun
-        if took < 0.5:
-            self.size = min(8 * self.size, self._most)
-        elif took > 3.0:
-            self.size = max(1, self.size // 2)

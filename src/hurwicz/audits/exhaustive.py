@@ -6,6 +6,7 @@ that does not fit the memory limit is made in slabs of the others' profiles, onc
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,7 @@ from hurwicz.audits.profiles import plain
 
 _COMPILED = 3_000_000  # checks from which on the compiled loop is worth its import
 _ROWS = 1 << 16  # profiles in a batch
+_ONE_AT_A_TIME = threading.Lock()  # compiled loops use every core, and their threads may not be entered by several at once
 Told = Callable[[float], None] | None
 
 
@@ -68,10 +70,12 @@ def checks(e: Evaluator) -> float:
 
 def linear_types(e: Evaluator, agent: str) -> Float64[np.ndarray, "types dims"] | None:
     """side_i theta_i of every type where values are declared linear in the allocation (and are, on drawn profiles); None elsewhere."""
-    if agent in e.linear:
-        return e.linear[agent]
-    e.linear[agent] = found = _linear_types(e, agent)
-    return found
+    with e.kept.lock:
+        if agent not in e.kept.linear:
+            before = e.evaluations
+            e.kept.linear[agent] = _linear_types(e, agent)
+            e.evaluations = before  # a look that no property's figure rests on
+        return e.kept.linear[agent]
 
 
 def _linear_types(e: Evaluator, agent: str) -> Float64[np.ndarray, "types dims"] | None:
@@ -111,6 +115,8 @@ def slabs(e: Evaluator, agent: str, executor: Executor) -> Iterator[Slab]:
     count = int(np.prod([sizes[k] for k in others], dtype=np.int64)) if others else 1
     kept = whole_table(e, executor)
     if kept is not None:
+        if own == 0:  # counted once for each property that rests on it, whoever had it made
+            e.evaluations += int(e.profile_count)
         shares, paid = kept
         x = shares[agent].reshape(*sizes, -1)
         yield Slab(
@@ -138,14 +144,17 @@ def whole_table(
     e: Evaluator, executor: Executor
 ) -> tuple[dict[str, Float64[np.ndarray, "profiles dims"]], dict[str, Float64[np.ndarray, " profiles"]]] | None:
     """Everybody's allocation and payment at every profile, kept; None where it does not fit the memory limit."""
-    if e.table is None:
-        dims = sum(1 + len(np.ravel(e.spaces[name].grid(0)[0])) for name in e.agents)
-        if 8.0 * dims * e.profile_count > e.effort.max_bytes:
-            return None
-        sizes = [int(e.spaces[name].size or 0) for name in e.agents]
-        index = list(np.unravel_index(np.arange(int(e.profile_count)), sizes))
-        e.table = _tabulated(e, index, executor, e.agents)
-    return e.table
+    dims = sum(1 + len(np.ravel(e.spaces[name].grid(0)[0])) for name in e.agents)
+    if 8.0 * dims * e.profile_count > e.effort.max_bytes:
+        return None
+    with e.kept.lock:
+        if e.kept.table is None:
+            sizes = [int(e.spaces[name].size or 0) for name in e.agents]
+            index = list(np.unravel_index(np.arange(int(e.profile_count)), sizes))
+            before = e.evaluations
+            e.kept.table = _tabulated(e, index, executor, e.agents)
+            e.evaluations = before
+        return e.kept.table
 
 
 def _tabulated(
@@ -165,7 +174,9 @@ def _tabulated(
             paid[name][part] = outcomes.payments[name]
         return part.stop - part.start
 
+    before = e.evaluations
     executor.fill(batch, -(-count // _ROWS))
+    e.evaluations = before + count  # several threads may have counted at once
     return shares, paid
 
 
@@ -204,7 +215,8 @@ def _kernel_or_numpy(types: Float64[np.ndarray, "types dims"], slab: Slab) -> tu
     if types.shape[0] ** 2 * slab.paid.shape[1] >= _COMPILED:
         from hurwicz.audits.deviation_kernels import best_misreports
 
-        gains, where, sizes = best_misreports(types, slab.shares, slab.paid)
+        with _ONE_AT_A_TIME:
+            gains, where, sizes = best_misreports(types, slab.shares, slab.paid)
         top = int(np.argmax(gains))
         k, r, j = (int(v) for v in where[top])
         return float(gains[top]), k, r, j, float(sizes.max())
@@ -246,7 +258,8 @@ def _turns(types: Float64[np.ndarray, "types dims"], slab: Slab) -> tuple[float,
     if types.shape[0] ** 2 * slab.paid.shape[1] >= _COMPILED:
         from hurwicz.audits.deviation_kernels import worst_monotonicity
 
-        turns, where = worst_monotonicity(types, slab.shares)
+        with _ONE_AT_A_TIME:
+            turns, where = worst_monotonicity(types, slab.shares)
         top = int(np.argmax(turns))
         a, b, j = (int(v) for v in where[top])
         return float(turns[top]), a, b, j

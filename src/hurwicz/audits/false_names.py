@@ -60,7 +60,7 @@ def false_name_proof(e: Evaluator, at: Profiles | None, prior: Any = None, famil
     profiles = lies = agents = 0
     exhaustive = True
     for agent in e.agents:
-        if best is not None and e.late and not exhaustive:
+        if best is not None and not exhaustive and e.late:
             break
         alias = newcomer_of(e, f"{agent} (second name)")
         larger = enlarged(e, family, alias)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from hurwicz.audits.finding import Finding, Verdict
 from hurwicz.settings import Property
@@ -21,6 +21,24 @@ _STRONGER: dict[str, tuple[Property, ...]] = {
         Property.STRONG_BUDGET_BALANCE_IN_EXPECTATION,
     ),
 }
+
+
+def in_waves(names: Sequence[str]) -> list[list[str]]:
+    """The properties in waves: each after all that may imply it, whatever the order they were asked for in.
+
+    Example:
+        >>> in_waves(["BIC", "DSIC", "efficiency"])
+        [['DSIC', 'efficiency'], ['BIC']]
+    """
+    asked = dict.fromkeys(names)
+    waves: dict[int, list[str]] = {}
+    for name in asked:
+        waves.setdefault(_depth(name, asked), []).append(name)
+    return [waves[depth] for depth in sorted(waves)]
+
+
+def _depth(name: str, asked: Mapping[str, None]) -> int:
+    return max((1 + _depth(p.value, asked) for p in _STRONGER.get(name, ()) if p.value in asked), default=0)
 
 
 def implied(name: str, findings: Sequence[Finding]) -> Finding | None:

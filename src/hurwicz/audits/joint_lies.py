@@ -11,8 +11,9 @@ import numpy as np
 from jaxtyping import Float64
 from numpy.typing import NDArray
 
-from hurwicz.audits.evaluation import Evaluator, Pace
+from hurwicz.audits.evaluation import Evaluator
 from hurwicz.audits.local_search import pattern_search, shortened
+from hurwicz.audits.pace import Pace
 from hurwicz.audits.profiles import Profiles, cover, joined, one_profile, plain, row_of
 from hurwicz.typespaces import Box, Finite, Interval, TypeSpace
 

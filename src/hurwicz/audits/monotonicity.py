@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from hurwicz.audits.evaluation import Evaluator, Pace
+from hurwicz.audits.evaluation import Evaluator
 from hurwicz.audits.exhaustive import fits, worst_turn
 from hurwicz.audits.finding import Finding, Verdict, Witness
+from hurwicz.audits.pace import Pace
 from hurwicz.audits.profiles import Profiles, cover, joined, plain, row_of
 from hurwicz.settings import Property
 
@@ -38,7 +39,7 @@ def monotonicity(e: Evaluator, at: Profiles | None, prior: Any = None) -> Findin
     profiles = e.all_profiles() if exhaustive else joined(e.corner_profiles(), e.drawn_profiles(max(1, e.effort.profiles), prior))
     if at is not None:
         profiles = joined(at, profiles)
-    worst: tuple[float, str, dict[str, Any], Any] | None = None
+    worst: tuple[tuple[float, int], str, dict[str, Any], Any] | None = None  # of equal ones the first profile's, whatever the batch
     count, done, looked = len(profiles[e.agents[0]]), 0, 0
     pace = Pace(50_000 // (e.effort.deviations * len(e.agents)) or 1, limited=not exhaustive)
     while done < count and (exhaustive or worst is None or not e.late):
@@ -52,12 +53,13 @@ def monotonicity(e: Evaluator, at: Profiles | None, prior: Any = None) -> Findin
             turn = _turns(e, agent, first, other)
             looked += len(turn)
             k = int(np.argmax(turn))
-            if worst is None or turn[k] > worst[0]:
-                worst = (float(turn[k]), agent, row_of(first, k), plain(other[k]))
+            rank = (float(turn[k]), -(done + k // len(grid)))
+            if worst is None or rank > worst[0]:
+                worst = (rank, agent, row_of(first, k), plain(other[k]))
         done = min(count, done + pace.size)
         pace.stop()
     assert worst is not None
-    turn_found, agent, profile, misreport = worst
+    (turn_found, _), agent, profile, misreport = worst
     effort = e.spent(profiles=done, pairs=looked, scale=e.scale, worst=turn_found)
     how = "exhaustive" if exhaustive else "search: pairs of reports at extreme and random profiles"
     if turn_found > e.tolerance:

@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hurwicz._foundation import FloatArray
-from hurwicz.audits.evaluation import Evaluator, Pace
+from hurwicz.audits.evaluation import Evaluator
 from hurwicz.audits.fairness import comparable, envy, excess, pairs, unlike
 from hurwicz.audits.finding import Finding, Verdict, Witness
 from hurwicz.audits.local_search import pattern_search
+from hurwicz.audits.pace import Pace
 from hurwicz.audits.profiles import Profiles, joined, plain, row_of
 from hurwicz.settings import Outcomes, Property
 from hurwicz.typespaces import Box, Interval
