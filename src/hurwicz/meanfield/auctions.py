@@ -31,6 +31,30 @@ class Sale(NamedTuple):
     prices: BidMass
 
 
+class Market(NamedTuple):
+    """One instance of an auction: who comes, and how much there is.
+
+    Attributes:
+        initial: mu_0 of the values.
+        supply: alpha_max.
+    """
+
+    initial: Float[Array, " grid"]
+    supply: Scalar
+
+
+class InMarket(NamedTuple):
+    """theta of an auction's game where the market is not the setting's own: a rule's weights, and the market that it meets.
+
+    Attributes:
+        weights: of the selling rule.
+        market: which it cannot see, but for what the bids and the goods left tell.
+    """
+
+    weights: Any
+    market: Market
+
+
 @runtime_checkable
 class SellingRule(Protocol):
     """How much is sold in a round, and at what prices, from what is seen of the bids."""
@@ -107,38 +131,45 @@ class BatchedAuction:
         """The values, which are also the bids."""
         return np.arange(self.grid) / self.grid
 
+    def market(self, theta: Any = None) -> Market:
+        """The market that ``theta`` names: the setting's own, unless it is :class:`InMarket`."""
+        if isinstance(theta, InMarket):
+            return theta.market
+        begins = jnp.asarray(self.begins)
+        return Market(begins, jnp.asarray(self.supply, dtype=begins.dtype))
+
     def game(self, rule: SellingRule) -> MeanFieldGame:
-        """The mean-field game that the rule makes of it; theta are the rule's weights.
+        """The mean-field game that the rule makes of it; theta are the rule's weights, or :class:`InMarket`.
 
         The states are the values and, last, "out"; the public record is what is left to sell. Who is out has nothing to choose, so that
         entropy is counted for bidders only.
         """
         values = jnp.asarray(self.values)
-        begins, count = jnp.asarray(self.begins), self.grid
+        count = self.grid
 
-        def sale(h: Round, flow: Mass, left: Scalar, weights: Any) -> tuple[Sale, BidMass, BidMass]:
+        def sale(h: Round, flow: Mass, left: Scalar, theta: Any) -> tuple[Sale, BidMass, BidMass]:
             bids = flow[:count].sum(axis=0)
-            sold = rule.sell(h, bids, left, weights)
+            sold = rule.sell(h, bids, left, _weights(theta))
             return sold, bids, winning_probability(bids, sold.quantity)
 
-        def reward(h: Round, flow: Mass, weights: Any, left: Scalar) -> Mass:
-            sold, _, wins = sale(h, flow, left, weights)
+        def reward(h: Round, flow: Mass, theta: Any, left: Scalar) -> Mass:
+            sold, _, wins = sale(h, flow, left, theta)
             gain = values[:, None] - sold.prices[None, :]
             felt = gain if self.utility is None else self.utility(gain)
             weight = 1.0 if self.discount is None else jnp.asarray(self.discount)[h]
             return jnp.concatenate([weight * wins * felt, jnp.zeros((1, count), flow.dtype)])
 
-        def move(h: Round, mass: Mass, flow: Mass, weights: Any, left: Scalar) -> Float[Array, " states"]:
-            wins = sale(h, flow, left, weights)[2]
+        def move(h: Round, mass: Mass, flow: Mass, theta: Any, left: Scalar) -> Float[Array, " states"]:
+            wins = sale(h, flow, left, theta)[2]
             stay = mass[:count] @ (1.0 - wins)
             out = mass[count].sum() + (mass[:count] @ wins).sum()
             back = self.re_entry * out
-            active = stay + back * begins
+            active = stay + back * self.market(theta).initial
             moved = active if self.drift is None else active @ jnp.asarray(self.drift)
             return jnp.append(moved, out - back)
 
-        def record(h: Round, flow: Mass, left: Scalar, weights: Any) -> Scalar:
-            sold, bids, wins = sale(h, flow, left, weights)
+        def record(h: Round, flow: Mass, left: Scalar, theta: Any) -> Scalar:
+            sold, bids, wins = sale(h, flow, left, theta)
             return left - jnp.minimum(sold.quantity, bids @ wins)
 
         return MeanFieldGame(
@@ -150,17 +181,18 @@ class BatchedAuction:
             reward=reward,
             move=move,
             record=record,
-            record_start=lambda _weights: jnp.asarray(self.supply, dtype=values.dtype),
+            record_start=lambda theta: self.market(theta).supply,
+            start=lambda theta: jnp.append(self.market(theta).initial, 0.0),
             legal=np.vstack([np.ones((count, count), dtype=bool), np.arange(count) == 0]),
             state_labels=(*(f"{v:g}" for v in self.values), "out"),
             action_labels=tuple(f"{v:g}" for v in self.values),
         )
 
-    def revenue(self, rule: SellingRule, flow: Flow, weights: Any = None) -> Scalar:
+    def revenue(self, rule: SellingRule, flow: Flow, theta: Any = None) -> Scalar:
         """Money collected: g = sum_h sum_a nu_h(a) p_win(a) p_h(a), per head of the population."""
-        return self._collected(rule, flow, weights, lambda sold, _mass: sold.prices)
+        return self._collected(rule, flow, theta, lambda sold, _mass: sold.prices)
 
-    def welfare(self, rule: SellingRule, flow: Flow, weights: Any = None) -> Scalar:
+    def welfare(self, rule: SellingRule, flow: Flow, theta: Any = None) -> Scalar:
         """Values of those who are served, per head of the population."""
         values = jnp.asarray(self.values)
 
@@ -168,17 +200,21 @@ class BatchedAuction:
             bids = mass.sum(axis=0)
             return (values @ mass) / jnp.where(bids > 0.0, bids, 1.0)
 
-        return self._collected(rule, flow, weights, value_of_bidders)
+        return self._collected(rule, flow, theta, value_of_bidders)
 
-    def _collected(self, rule: SellingRule, flow: Flow, weights: Any, worth: Callable[[Sale, Mass], BidMass]) -> Scalar:
-        left = records_of(self.game(rule), flow, weights)
+    def _collected(self, rule: SellingRule, flow: Flow, theta: Any, worth: Callable[[Sale, Mass], BidMass]) -> Scalar:
+        left = records_of(self.game(rule), flow, theta)
 
         def round_of(h: Round, mass: Mass, remaining: Scalar) -> Scalar:
             bids = mass[: self.grid].sum(axis=0)
-            sold = rule.sell(h, bids, remaining, weights)
+            sold = rule.sell(h, bids, remaining, _weights(theta))
             return (bids * winning_probability(bids, sold.quantity)) @ worth(sold, mass[: self.grid])
 
         return jax.vmap(round_of)(jnp.arange(self.rounds), flow, left).sum()
+
+
+def _weights(theta: Any) -> Any:
+    return theta.weights if isinstance(theta, InMarket) else theta
 
 
 def winning_probability(bids: BidMass, quantity: Scalar) -> BidMass:
