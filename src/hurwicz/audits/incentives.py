@@ -58,18 +58,16 @@ def _judged(e: Evaluator, name: str, at: Profiles | None, prior: Any, progress: 
 
 def _certified(e: Evaluator, name: str, found: Finding, prior: Any) -> Finding:
     """What a search that found nothing is strengthened by: a declared form, or Myerson's lemma along lines."""
-    from hurwicz.audits.declared_form import by_form
-    from hurwicz.audits.myerson import applies, lines_of
+    from hurwicz.audits.declared_form import strengthened
+    from hurwicz.audits.myerson import applies
+    from hurwicz.audits.payment_identity import lines_looked_at
 
-    proof, why = by_form(e, name, prior)
-    if proof is not None:
-        return replace(proof, effort={**found.effort, **proof.effort, "searched_first": found.method})
-    reason = f"{found.reason}; {why}" if why else found.reason
-    if e.late or not applies(e):
-        return replace(found, reason=reason)
-    lines = lines_of(e, max(16, min(256, e.effort.profiles // 4)), prior)
+    found = strengthened(e, found, prior)
+    if found.verdict is Verdict.PROVED or e.late or not applies(e):
+        return found
+    lines = lines_looked_at(e, prior)
     if lines is None:
-        return replace(found, reason=reason)
+        return found
     if lines.gain_found > e.tolerance:
         truth, lie = truth_and_lie(e, lines.agent, lines.profile, lines.misreport)
         others = {n: v for n, v in lines.profile.items() if n != lines.agent}
@@ -79,7 +77,7 @@ def _certified(e: Evaluator, name: str, found: Finding, prior: Any) -> Finding:
     if lines.monotone:
         effort |= {"bracket": [max(found.value or 0.0, lines.gain_found), lines.gain_possible], "left_out": lines.left_out}
     how = f"{found.method}; Myerson's lemma along lines"
-    return replace(found, method=how, effort=effort, reason=f"{reason}; {lines.said()}")
+    return replace(found, method=how, effort=effort, reason=f"{found.reason}; {lines.said()}")
 
 
 def _tabulated(e: Evaluator, name: str, at: Profiles | None, progress: Told) -> Finding:

@@ -9,15 +9,16 @@ from typing import Any
 from hurwicz.audits.auctioneer import credible, shill_proof
 from hurwicz.audits.bayesian import bic, ex_ante_ir, interim_ir
 from hurwicz.audits.collusion import collusion_proof_pairs
-from hurwicz.audits.declared_form import by_form
+from hurwicz.audits.declared_form import strengthened
 from hurwicz.audits.efficiency import efficiency
 from hurwicz.audits.evaluation import Evaluator, UnsteadyError
 from hurwicz.audits.ex_ante import EX_ANTE, budget_in_expectation, revenue_within_bound
 from hurwicz.audits.expectations import need_prior
 from hurwicz.audits.false_names import Family, false_name_proof
-from hurwicz.audits.finding import Finding, Verdict
+from hurwicz.audits.finding import Finding
 from hurwicz.audits.incentives import dsic, ex_post_ic
 from hurwicz.audits.monotonicity import monotonicity
+from hurwicz.audits.payment_identity import taking_part
 from hurwicz.audits.profiles import Profiles
 from hurwicz.audits.profilewise import SHORTFALLS, profilewise
 from hurwicz.audits.replay import replay
@@ -68,15 +69,13 @@ class Judging:
         if name == Property.EX_POST_IC:
             return ex_post_ic(e, at, prior, progress)
         if name == Property.BIC:
-            found = bic(e, prior, at, progress)
-            proof = by_form(e, name, prior)[0] if found.verdict is Verdict.NOT_REFUTED else None
-            return found if proof is None else proof
+            return strengthened(e, bic(e, prior, at, progress), prior)
         if name == Property.INTERIM_IR:
             return interim_ir(e, prior, at, progress)
         if name == Property.EX_ANTE_IR:
             return ex_ante_ir(e, prior)
         if name == Property.EFFICIENCY:
-            return efficiency(e, at, prior, progress)
+            return strengthened(e, efficiency(e, at, prior, progress), prior)
         if name == Property.COLLUSION_PROOF_PAIRS:
             return collusion_proof_pairs(e, at, prior)
         if name == Property.FALSE_NAME_PROOF:
@@ -92,7 +91,10 @@ class Judging:
         if name in EX_ANTE:
             return budget_in_expectation(e, name, need_prior(e, prior, name))
         assert name in SHORTFALLS
-        return profilewise(e, name, at, prior, progress)
+        found = profilewise(e, name, at, prior, progress)
+        if name in (Property.WEAK_BUDGET_BALANCE, Property.PLANNER_IR):
+            return strengthened(e, found, prior)
+        return taking_part(e, found, prior) if name == Property.EX_POST_IR else found
 
 
 def _replayed(e: Evaluator, family: Family | None, finding: Finding, prior: JointPrior | None) -> Finding:

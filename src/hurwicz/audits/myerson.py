@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float64
 
 from hurwicz.audits.evaluation import Evaluator
 from hurwicz.audits.exhaustive import side_of
-from hurwicz.audits.profiles import Profiles, plain, row_of
+from hurwicz.audits.profiles import Profiles, joined, plain, row_of
 from hurwicz.typespaces import Interval
 
 _POINTS = 129
@@ -35,6 +35,9 @@ class LineCertificate:
         gain_possible: bound on the gain of any type by any report of these lines, outside the cells left out; infinite where not monotone.
         left_out: largest total length, on one line, of the cells that hold a jump, as a part of the interval.
         identity_gap: largest distance of a payment from the payment identity that the bracket of the integral does not explain.
+        least_utility: least utility of the truth at any point.
+        utility_possible: no type of these lines, outside the cells left out, ends below this; minus infinity where not monotone.
+        least_payment: least payment at any point.
         agent: who gains ``gain_found``.
         profile: true types there.
         misreport: its report there.
@@ -47,6 +50,9 @@ class LineCertificate:
     gain_possible: float
     left_out: float
     identity_gap: float
+    least_utility: float
+    utility_possible: float
+    least_payment: float
     agent: str
     profile: dict[str, Any]
     misreport: float
@@ -59,6 +65,16 @@ class LineCertificate:
         return (
             f"along {self.lines} lines every type gains at most {self.gain_possible:.3g} by every report{out}, given that what it gets "
             f"and pays rises with its report between the {self.points} points looked at, as it does at them"
+        )
+
+    def said_of_taking_part(self) -> str:
+        """What is proved of participation, in a sentence."""
+        if not self.monotone:
+            return ""
+        out = f", but within {self.left_out:.1g} of the interval's length of a jump" if self.left_out else ""
+        return (
+            f"along {self.lines} lines every truthful type ends at {self.utility_possible:.3g} or above{out}, given that what it gets and "
+            f"pays rises with its report between the {self.points} points looked at, as it does at them"
         )
 
 
@@ -80,11 +96,14 @@ def lines_of(e: Evaluator, lines: int, prior: Any = None) -> LineCertificate | N
         mechanisms for one-parameter agents", FOCS 2001, Theorem 4.2.
     """
     each = max(2, lines // len(e.agents))
-    worst: LineCertificate | None = None
+    worst: tuple[float, str, dict[str, Any], float] | None = None
+    total = 0
     monotone, possible, out, gap, points = True, 0.0, 0.0, 0.0, 0
+    ends, floor, least = np.inf, np.inf, np.inf
     for k, agent in enumerate(e.agents):
         rng = np.random.default_rng((e.seed, 77, k))
-        rows = {n: e.spaces[n].sample(rng, each) for n in e.agents} if prior is None else prior.sample(rng, each)
+        drawn = {n: e.spaces[n].sample(rng, each) for n in e.agents} if prior is None else prior.sample(rng, each)
+        rows = joined(e.corner_profiles(4), drawn)
         reports, got, paid = _refined(e, agent, rows)
         side = side_of(e, agent)
         assert side is not None
@@ -95,20 +114,22 @@ def lines_of(e: Evaluator, lines: int, prior: Any = None) -> LineCertificate | N
         tiny = 1e-9 * max(float(np.abs(truth).max()), float(np.abs(paid).max()), 1e-300)
         gains = reports[:, :, None] * (y[:, None, :] - y[:, :, None]) - paid[:, None, :] + paid[:, :, None]
         row, i, j = (int(v) for v in np.unravel_index(int(np.argmax(gains)), gains.shape))
+        ends, least = min(ends, float((reports * y - paid).min())), min(least, float(paid.min()))
         rising = bool(np.all(np.diff(y, axis=1) >= -1e-12 * np.abs(y).max(initial=0.0)) and np.all(np.diff(paid, axis=1) >= -tiny))
         monotone = monotone and rising
         if rising:
-            bound, length = _bounds(reports, y, paid)
-            possible, out = max(possible, bound), max(out, length)
+            bound, lowest, length = _bounds(reports, y, paid)
+            possible, floor, out = max(possible, bound), min(floor, lowest), max(out, length)
             gap = max(gap, _identity_gap(reports, y, paid))
-        if worst is None or gains[row, i, j] > worst.gain_found:
+        if worst is None or gains[row, i, j] > worst[0]:
             profile = {**row_of(rows, row), agent: plain(reports[row, i])}
             found = float(gains[row, i, j])
-            worst = LineCertificate(0, 0, True, found, 0.0, 0.0, 0.0, agent, profile, float(reports[row, j]))
+            worst = (found, agent, profile, float(reports[row, j]))
+        total += len(rows[agent])
     assert worst is not None
-    bound = max(possible, worst.gain_found) if monotone else float("inf")
-    total = each * len(e.agents)
-    return LineCertificate(total, points, monotone, worst.gain_found, bound, out, gap, worst.agent, worst.profile, worst.misreport)
+    bound = max(possible, worst[0]) if monotone else float("inf")
+    floor = min(floor, ends) if monotone else -float("inf")
+    return LineCertificate(total, points, monotone, worst[0], bound, out, gap, ends, floor, least, *worst[1:])
 
 
 def _at(e: Evaluator, agent: str, rows: Profiles, reports: Float64[np.ndarray, " lines"]) -> tuple[Any, Float64[np.ndarray, " lines"]]:
@@ -156,12 +177,12 @@ def _places(reports: Float64[np.ndarray, "lines points"], middle: Float64[np.nda
 
 def _bounds(
     reports: Float64[np.ndarray, "lines points"], y: Float64[np.ndarray, "lines points"], paid: Float64[np.ndarray, "lines points"]
-) -> tuple[float, float]:
-    """Largest possible gain between cells, and the largest total length of the cells left out."""
+) -> tuple[float, float, float]:
+    """Largest possible gain between cells, least possible utility of the truth, and the largest total length of the cells left out."""
     cells = np.diff(reports, axis=1)
     width = reports[:, -1:] - reports[:, :1]
     jump: Bool[np.ndarray, "lines cells"] = (cells <= 2.0 * _JUMP * width) & ((np.diff(y, axis=1) > 0.0) | (np.diff(paid, axis=1) > 0.0))
-    best = 0.0
+    best, least = 0.0, np.inf
     for line in range(len(reports)):
         keep = ~jump[line]
         low, high = reports[line, :-1][keep], reports[line, 1:][keep]
@@ -170,8 +191,8 @@ def _bounds(
         for theta in (low, high):  # linear in the type: the ends of its cell are the worst
             worth = np.maximum(theta[:, None] * y1[None], theta[:, None] * y0[None]) - t0[None]
             truth = np.minimum(theta * y0, theta * y1) - t1
-            best = max(best, float((worth - truth[:, None]).max()))
-    return best, float((np.where(jump, cells, 0.0).sum(axis=1) / width[:, 0]).max())
+            best, least = max(best, float((worth - truth[:, None]).max())), min(least, float(truth.min()))
+    return best, least, float((np.where(jump, cells, 0.0).sum(axis=1) / width[:, 0]).max())
 
 
 def _identity_gap(

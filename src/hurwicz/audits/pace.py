@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from time import perf_counter
+from typing import Any
 
 from hurwicz._foundation import FloatArray
 
@@ -14,12 +15,16 @@ class Kept:
     Attributes:
         linear: agent name → signed types where values are linear in the allocation, else None.
         table: everybody's allocation and payment at every profile.
-        lock: held while either is made.
+        form: what a declared form was checked at.
+        lines: the certificate along lines, with the outcomes it took and the scale of values.
+        lock: held while any of them is made.
     """
 
     def __init__(self) -> None:
         self.linear: dict[str, FloatArray | None] = {}
         self.table: tuple[dict[str, FloatArray], dict[str, FloatArray]] | None = None
+        self.form: Any = None
+        self.lines: tuple[Any, int, float] | None = None
         self.lock = threading.RLock()
 
     def __reduce__(self) -> tuple[type[Kept], tuple[()]]:

@@ -12,7 +12,7 @@ from hurwicz._foundation import InputError
 from hurwicz.mechanisms._arguments import Numbers, number, one_each, resizer
 from hurwicz.mechanisms.registry import Entry
 from hurwicz.mechanisms.single_parameter import Bids, Payments, Shares, SingleParameterMechanism
-from hurwicz.settings import Beliefs, Claim, Participants, Property, beliefs, participants, strategyproof
+from hurwicz.settings import Beliefs, Claim, Participants, PaymentIdentity, Property, beliefs, participants, strategyproof
 
 _Chosen: TypeAlias = Bool[np.ndarray, "batch agents"]
 _Vector: TypeAlias = Float64[np.ndarray, " agents"]
@@ -89,6 +89,7 @@ def budget_feasible(
         formula="greedy by c_k/v(k|S) while c_k <= b v(k|S)/v(S+k), paid critical values; else the whole budget to the most valuable",
         source="Y. Singer, FOCS (2010); N. Chen, N. Gravin, P. Lu, SODA (2011)",
         resized=resizer(budget_feasible, prior, budget=budget) if covers is None and worth is None else None,
+        form=PaymentIdentity(paying=False),
     )
 
 
@@ -172,6 +173,7 @@ def shared_budget(
         formula="better of greedy by theta_i/s_i and the greatest theta_i alone; t_i = the least theta_i that still wins",
         source="A. Mu'alem and N. Nisan, Games and Economic Behavior 64 (2008)",
         resized=resizer(shared_budget, prior, budget=budget) if needs is None and budget is not None else None,
+        form=PaymentIdentity(),
     )
 
 

@@ -312,7 +312,7 @@ def verified_vcg(agents: Participants = 2, *, prior: Beliefs = None, worth: floa
         source="R. Porter, A. Ronen, Y. Shoham, M. Tennenholtz, Artificial Intelligence 172 (2008)",
         resized=resizer(verified_vcg, prior, worth=worth, ties=ties),
     )
-    return replace(made, form=AffineMaximiser(dict.fromkeys(made.agents, 1.0), made.planner_values))
+    return replace(made, form=AffineMaximiser(dict.fromkeys(made.agents, 1.0), made.planner_values, "leave-one-out"))
 
 
 def lowest_ask_paid_on_pass(

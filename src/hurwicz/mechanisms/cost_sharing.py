@@ -13,7 +13,7 @@ from hurwicz._foundation import InputError, float64_array
 from hurwicz.mechanisms._arguments import ROUNDING, number, one_each, resizer
 from hurwicz.mechanisms.registry import Entry
 from hurwicz.mechanisms.single_parameter import Bids, Payments, Shares, SingleParameterMechanism
-from hurwicz.settings import Beliefs, Claim, Participants, Property, beliefs, participants, strategyproof
+from hurwicz.settings import Beliefs, Claim, Participants, PaymentIdentity, Property, beliefs, participants, strategyproof
 
 CostFunction: TypeAlias = Callable[[frozenset[str]], float]
 Cost: TypeAlias = float | Sequence[float] | CostFunction
@@ -79,6 +79,7 @@ def moulin_shapley(agents: Participants = 3, *, prior: Beliefs = None, cost: Cos
         formula="largest S with b_i >= phi_i(S) for all i in S; t_i = phi_i(S) = Shapley value of C on S",
         source="H. Moulin and S. Shenker, Economic Theory 18 (2001)",
         resized=resizer(moulin_shapley, prior, cost=cost) if isinstance(cost, int | float) else None,
+        form=PaymentIdentity(),
     )
 
 
@@ -135,7 +136,7 @@ def marginal_cost_sharing(agents: Participants = 3, *, prior: Beliefs = None, co
         formula="S* = argmax sum_{i in S} b_i - C(S); t_i = b_i x_i - (W(b) - W(b_-i))",
         source="H. Moulin and S. Shenker, Economic Theory 18 (2001)",
         resized=resizer(marginal_cost_sharing, prior, cost=cost) if isinstance(cost, int | float) else None,
-    ).in_groves_form()
+    ).in_groves_form(pivot="Clarke")
 
 
 def serial_cost_sharing(
@@ -210,6 +211,7 @@ def serial_cost_sharing(
         formula="q_k = sum_{l <= k} (y_l - y_{l-1})/(n-l+1), t_k = sum_{l <= k} (C(y_l) - C(y_{l-1}))/(n-l+1), y_k = (C')^-1(theta_k)",
         source="H. Moulin and S. Shenker, Econometrica 60 (1992)",
         resized=resizer(serial_cost_sharing, prior, power=power, scale=scale),
+        form=PaymentIdentity(),
     )
 
 

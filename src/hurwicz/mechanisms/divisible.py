@@ -190,7 +190,7 @@ def vcg_kelly(
         "S. Yang and B. Hajek (2007); R. Johari and J. Tsitsiklis (2009)",
         resizer(vcg_kelly, prior, exponent=exponent, surrogate=surrogate),
     )
-    return made.in_groves_form() if own else made
+    return made.in_groves_form(pivot="Clarke") if own else made
 
 
 def vcg_kelly_equilibrium(values: Numbers, *, exponent: float = 0.5, surrogate: float = 0.0) -> Float64[np.ndarray, " agents"]:

@@ -53,7 +53,9 @@ class VirtualValues:
         right = np.minimum(left + 1, len(self.types) - 1)
         run = self.types[right] - self.types[left]
         part = np.clip(np.where(run > 0.0, (given - self.types[left]) / np.where(run > 0.0, run, 1.0), 0.0), 0.0, 1.0)
-        return np.asarray(self.side * (self.levels[left] + part * (self.levels[right] - self.levels[left])), dtype=np.float64)
+        # rounding must not lift a type above the level of a better one: a winner would have no critical type
+        level = np.minimum(self.levels[left] + part * (self.levels[right] - self.levels[left]), self.levels[right])
+        return np.asarray(self.side * level, dtype=np.float64)
 
     def critical(self, level: Float64[FloatArray, "*shape"], *, strict: bool = False) -> Float64[FloatArray, "*shape"]:
         """The least type whose virtual value reaches ``level``, or exceeds it where ``strict``; for costs, the greatest that stays within.

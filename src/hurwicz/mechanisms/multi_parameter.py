@@ -141,13 +141,14 @@ class MultiParameterMechanism:
         return Outcomes(dict(allocation), {name: np.zeros(len(types[name])) for name in self.agents})
 
     def in_groves_form(
-        self, *, worth: Float64[np.ndarray, " _dims"] | float = 0.0, weights: Mapping[str, float] | None = None
+        self, *, worth: Float64[np.ndarray, " _dims"] | float = 0.0, weights: Mapping[str, float] | None = None, pivot: str = ""
     ) -> MultiParameterMechanism:
         """The same mechanism, declared an affine maximiser: its allocation maximises sum_i w_i v_i(x) + sum_i <worth, x_i>.
 
         Args:
             worth: what each component of an allocation is worth to the planner (below 0: a reserve).
             weights: agent name → w_i; all 1, Groves' form, if omitted.
+            pivot: ``"Clarke"`` or ``"leave-one-out"``, as :class:`hurwicz.settings.AffineMaximiser` says; empty for other payments.
 
         Source:
             T. Groves, Econometrica 41 (1973); K. Roberts, "The characterization of implementable choice rules" (1979).
@@ -157,4 +158,4 @@ class MultiParameterMechanism:
             each = [(np.asarray(outcomes.allocation[name], dtype=np.float64) * worth).sum(axis=1) for name in self.agents]
             return np.asarray(sum(each), dtype=np.float64)
 
-        return replace(self, form=AffineMaximiser(dict.fromkeys(self.agents, 1.0) if weights is None else dict(weights), planner))
+        return replace(self, form=AffineMaximiser(dict.fromkeys(self.agents, 1.0) if weights is None else dict(weights), planner, pivot))

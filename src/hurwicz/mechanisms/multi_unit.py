@@ -61,7 +61,7 @@ def multi_unit_vickrey(
     ]
     return _multi_demand(
         "multi-unit Vickrey", agents, prior, units, demand, reserve, ties, _externality, claims, multi_unit_vickrey
-    ).in_groves_form(worth=-float(reserve))
+    ).in_groves_form(worth=-float(reserve), pivot="Clarke")
 
 
 def multi_unit_uniform_price(

@@ -12,7 +12,7 @@ from hurwicz.mechanisms.procurement import job_value
 from hurwicz.mechanisms.ranking import admitted, best_rival, shares_of_one, shuts_out
 from hurwicz.mechanisms.registry import Entry
 from hurwicz.mechanisms.single_parameter import Bids, Payments, Rule, Shares, SingleParameterMechanism
-from hurwicz.settings import Beliefs, Claim, JointPrior, Participants, Property, beliefs, participants, strategyproof
+from hurwicz.settings import Beliefs, Claim, JointPrior, Participants, PaymentIdentity, Property, beliefs, participants, strategyproof
 from hurwicz.typespaces import ProductPrior
 
 _MYERSON = "R. Myerson, Optimal auction design, Mathematics of Operations Research 6 (1981)"
@@ -72,6 +72,7 @@ def optimal_auction(
         formula="x_i = 1 if the ironed v - (1 - F_i) / f_i is highest and >= v_0; t_i = critical value",
         source=_MYERSON,
         resized=resizer(optimal_auction, prior, own_value=own_value, ties=ties),
+        form=PaymentIdentity(),
     )
 
 
@@ -124,6 +125,7 @@ def optimal_procurement(
         formula="x_i = 1 if the ironed c + F_i / f_i is lowest and <= w; -t_i = critical cost",
         source=_MYERSON,
         resized=resizer(optimal_procurement, prior, value=value, ties=ties),
+        form=PaymentIdentity(paying=False),
     )
 
 

@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float64, Int64, Shaped
 from hurwicz._foundation import InputError
 from hurwicz.mechanisms._arguments import count
 from hurwicz.mechanisms.single_parameter import Bids, Payments, Shares, SingleParameterMechanism
-from hurwicz.settings import Beliefs, Claim, JointPrior, Participants, beliefs, participants
+from hurwicz.settings import Beliefs, Claim, JointPrior, Participants, PaymentIdentity, beliefs, participants
 
 _Count: TypeAlias = Int64[np.ndarray, " batch"]
 _Both: TypeAlias = Shaped[np.ndarray, "batch _some"]
@@ -57,6 +57,7 @@ class Market:
         guarantees: Sequence[Claim],
         formula: str,
         source: str,
+        form: PaymentIdentity | None = None,
     ) -> SingleParameterMechanism:
         """A rule between these buyers and sellers, with what is common to all of them."""
         return SingleParameterMechanism(
@@ -69,6 +70,7 @@ class Market:
             guarantees=tuple(guarantees),
             formula=formula,
             source=source,
+            form=form,
         )
 
 

@@ -128,7 +128,7 @@ def position_vcg(
         "x_i = alpha_k for the k-th bid; t_i = sum_{l >= k} (alpha_l - alpha_{l+1}) max(r, b_(l+1))",
         _GSP,
         position_vcg,
-    ).in_groves_form(charge=float(reserve))
+    ).in_groves_form(charge=float(reserve), pivot="Clarke")
 
 
 def rates_of(mechanism: str, click_rates: Sequence[float], agents: int) -> Float64[np.ndarray, " agents"]:

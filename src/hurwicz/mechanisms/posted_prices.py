@@ -15,7 +15,7 @@ from hurwicz.mechanisms.procurement import job_value
 from hurwicz.mechanisms.ranking import admitted, shares_of_one, shuts_out
 from hurwicz.mechanisms.registry import Entry
 from hurwicz.mechanisms.single_parameter import Bids, Payments, Shares, SingleParameterMechanism
-from hurwicz.settings import Beliefs, Claim, JointPrior, Participants, Property, beliefs, participants, strategyproof
+from hurwicz.settings import Beliefs, Claim, JointPrior, Participants, PaymentIdentity, Property, beliefs, participants, strategyproof
 from hurwicz.typespaces import ProductPrior
 
 _SOURCE = "S. Chawla, J. Hartline, D. Malec and B. Sivan, Multi-parameter mechanism design and sequential posted pricing, STOC 2010"
@@ -78,6 +78,7 @@ def posted_price(
         formula=f"x_i = 1 if b_i >= p_i and nobody before took it; t_i = x_i p_i; p = {np.round(prices, 6).tolist()}",
         source=_SOURCE,
         resized=None if isinstance(price, Mapping) else resizer(posted_price, prior, price=price),
+        form=PaymentIdentity(),
     )
 
 
@@ -139,6 +140,7 @@ def posted_price_procurement(
         formula=f"x_i = 1 if b_i <= p_i and nobody before took it; -t_i = x_i p_i; p = {np.round(prices, 6).tolist()}",
         source=_SOURCE,
         resized=None if isinstance(price, Mapping) else resizer(posted_price_procurement, prior, value=value, price=price),
+        form=PaymentIdentity(paying=False),
     )
 
 

@@ -103,7 +103,7 @@ def second_price_procurement(
     )
     # a ceiling below the job's value is a charge on every job that is given
     worth = job_value("second_price_procurement", made.prior, value)
-    return made.in_groves_form(charge=0.0 if ceiling is None else worth - float(ceiling))
+    return made.in_groves_form(charge=0.0 if ceiling is None else worth - float(ceiling), pivot="leave-one-out")
 
 
 def job_value(mechanism: str, prior: JointPrior, value: float | None) -> float:

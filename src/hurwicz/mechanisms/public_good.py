@@ -80,7 +80,7 @@ def pivotal_public_good(
         formula="d = 1[sum theta >= C]; t_i = s_i d + max(0, sum_{j != i} theta_j - C + s_i) - d (sum_{j != i} theta_j - C + s_i)",
         source="E. H. Clarke (1971); J. Green and J.-J. Laffont (1979)",
         resized=resizer(pivotal_public_good, prior, cost=cost, nominal=nominal),
-    ).in_groves_form()
+    ).in_groves_form(pivot="" if share else "Clarke")
 
 
 def expected_externality_public_good(

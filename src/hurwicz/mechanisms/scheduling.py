@@ -75,7 +75,7 @@ def min_work(
         source="N. Nisan and A. Ronen, Games and Economic Behavior 35 (2001)",
         labels=dict.fromkeys(names, labels),
         resized=resizer(min_work, prior, tasks=tasks, ties=ties),
-    ).in_groves_form()
+    ).in_groves_form(pivot="leave-one-out")
 
 
 def biased_min_work(agents: Participants = 2, *, prior: Beliefs = None, tasks: int | Sequence[str] = 2) -> MultiParameterMechanism:

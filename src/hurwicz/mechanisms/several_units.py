@@ -114,7 +114,7 @@ def uniform_price(
     made = _unit_demand(
         "uniform price", agents, prior, units, reserve, ties, price, claims, f"p = the {pricing} bid", uniform_price, pricing=pricing
     )
-    return made.in_groves_form(charge=float(reserve)) if rejected else made
+    return made.in_groves_form(charge=float(reserve), pivot="Clarke") if rejected else made
 
 
 def _unit_demand(

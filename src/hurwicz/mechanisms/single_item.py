@@ -118,7 +118,7 @@ def second_price(
         _resizer(second_price, prior, reserve, ties),
     )
     # reserves that differ favour some bids by more than a constant: then it is no affine maximiser
-    return made.in_groves_form(charge=float(reserves[0])) if bool((reserves == reserves[0]).all()) else made
+    return made.in_groves_form(charge=float(reserves[0]), pivot="Clarke") if bool((reserves == reserves[0]).all()) else made
 
 
 def third_price(

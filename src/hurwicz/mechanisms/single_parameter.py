@@ -11,7 +11,18 @@ from jaxtyping import Float64
 from numpy.typing import NDArray
 
 from hurwicz._foundation import InputError, ShapeError
-from hurwicz.settings import AffineMaximiser, Beliefs, Claim, JointPrior, Outcome, Outcomes, Participants, beliefs, participants
+from hurwicz.settings import (
+    AffineMaximiser,
+    Beliefs,
+    Claim,
+    JointPrior,
+    Outcome,
+    Outcomes,
+    Participants,
+    PaymentIdentity,
+    beliefs,
+    participants,
+)
 from hurwicz.typespaces import TypeSpace
 
 Bids: TypeAlias = Float64[np.ndarray, "batch agents"]
@@ -63,7 +74,7 @@ class SingleParameterMechanism:
     formula: str = ""
     source: str = ""
     resized: Callable[[Sequence[str]], SingleParameterMechanism] | None = None
-    form: AffineMaximiser | None = None
+    form: AffineMaximiser | PaymentIdentity | None = None
 
     def __post_init__(self) -> None:
         """Refuse sides that do not fit the agents."""
@@ -150,11 +161,12 @@ class SingleParameterMechanism:
         """The same rule under other beliefs (and hence type spaces)."""
         return replace(self, prior=beliefs(self.agents, prior))
 
-    def in_groves_form(self, *, charge: float = 0.0) -> SingleParameterMechanism:
+    def in_groves_form(self, *, charge: float = 0.0, pivot: str = "") -> SingleParameterMechanism:
         """The same mechanism, declared to be of Groves' form: shares maximise sum_i side_i theta_i x_i - cost(x) - charge sum_i x_i.
 
         Args:
             charge: what the planner sets against every share beside its cost: a reserve.
+            pivot: ``"Clarke"`` or ``"leave-one-out"``, as :class:`hurwicz.settings.AffineMaximiser` says; empty for other payments.
 
         Source:
             T. Groves, Econometrica 41 (1973).
@@ -163,7 +175,7 @@ class SingleParameterMechanism:
         def planner(outcomes: Outcomes) -> Float64[np.ndarray, " batch"]:
             return np.asarray(self.planner_values(outcomes) - charge * self.matrix(outcomes.allocation).sum(axis=1))
 
-        return replace(self, form=AffineMaximiser(dict.fromkeys(self.agents, 1.0), planner))
+        return replace(self, form=AffineMaximiser(dict.fromkeys(self.agents, 1.0), planner, pivot))
 
     def _welfare(self, shares: Shares, types: Float64[np.ndarray, "batch agents"]) -> Float64[np.ndarray, " batch"]:
         gross: Float64[np.ndarray, " batch"] = (self.sides * types * shares).sum(axis=1)

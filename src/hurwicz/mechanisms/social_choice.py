@@ -139,7 +139,7 @@ def clarke_pivot(
             Claim(Property.STRONG_BUDGET_BALANCE, False, "pivots pay", "Green and Laffont 1977"),
         ],
         again=resizer(clarke_pivot, prior, alternatives=alternatives, ties=ties),
-    ).in_groves_form()
+    ).in_groves_form(pivot="Clarke")
 
 
 def expected_externality(

@@ -83,7 +83,7 @@ def vickrey_tasks(
         formula="x_i = 1 for the k lowest costs up to V; -t_i = x_i min(V, c_(k+1))",
         source="W. Vickrey, Journal of Finance 16 (1961)",
         resized=resizer(vickrey_tasks, prior, tasks=tasks, worth=value, ties=ties),
-    ).in_groves_form()
+    ).in_groves_form(pivot="leave-one-out")
 
 
 def scored_second_price(
@@ -218,7 +218,7 @@ def assignment_vcg(agents: Participants = 2, *, prior: Beliefs = None, items: in
         source="H. Leonard, Journal of Political Economy 91 (1983)",
         labels=dict.fromkeys(names, labels),
         resized=resizer(assignment_vcg, prior, items=items),
-    ).in_groves_form()
+    ).in_groves_form(pivot="Clarke")
 
 
 def assignment_procurement(
@@ -276,7 +276,7 @@ def assignment_procurement(
         source="H. Leonard, Journal of Political Economy 91 (1983)",
         labels=dict.fromkeys(names, labels),
         resized=resizer(assignment_procurement, prior, tasks=tasks, worth=worth),
-    ).in_groves_form(worth=value)
+    ).in_groves_form(worth=value, pivot="leave-one-out")
 
 
 def _vectors(name: str, names: Sequence[str], prior: Beliefs, things: int | Sequence[str], word: str) -> tuple[JointPrior, tuple[str, ...]]:

@@ -11,7 +11,7 @@ from hurwicz.mechanisms._arguments import ends, number, ties_of
 from hurwicz.mechanisms.order_book import Book, market_of, rationed
 from hurwicz.mechanisms.registry import Entry
 from hurwicz.mechanisms.single_parameter import Bids, Payments, Shares, SingleParameterMechanism
-from hurwicz.settings import Beliefs, Claim, Participants, Property, strategyproof
+from hurwicz.settings import Beliefs, Claim, Participants, PaymentIdentity, Property, strategyproof
 
 
 def posted_price_trade(
@@ -232,6 +232,7 @@ def mcafee(agents: Participants = 4, *, prior: Beliefs = None, buyers: int | Non
         ),
         "p = (b_(q+1) + s_(q+1))/2 if it suits pair q, else q - 1 trades at b_(q) and s_(q)",
         "R. P. McAfee, Journal of Economic Theory 56 (1992)",
+        PaymentIdentity(paying=False),
     )
 
 
@@ -278,6 +279,7 @@ def trade_reduction(agents: Participants = 4, *, prior: Beliefs = None, buyers: 
         ),
         "the first q - 1 pairs trade, buyers pay b_(q), sellers get s_(q)",
         "R. P. McAfee (1992); M. Babaioff and N. Nisan (2004)",
+        PaymentIdentity(paying=False),
     )
 
 

@@ -1,7 +1,7 @@
 """A mechanism in its setting: who plays, what they may be, what is decided and paid."""
 
 from hurwicz.settings.direct import BatchedDirectMechanism, DirectMechanism, Outcome, Outcomes
-from hurwicz.settings.forms import AffineMaximiser
+from hurwicz.settings.forms import AffineMaximiser, PaymentIdentity
 from hurwicz.settings.participants import Beliefs, JointPrior, Participants, beliefs, participants
 from hurwicz.settings.properties import BEYOND_ONE_LIAR, CORE_PROPERTIES, PROPERTIES, Claim, Property, strategyproof
 from hurwicz.settings.risk import CARA, CRRA, ExpectedUtility, RiskAttitude, RiskNeutral
@@ -22,6 +22,7 @@ __all__ = [
     "Outcome",
     "Outcomes",
     "Participants",
+    "PaymentIdentity",
     "Property",
     "RiskAttitude",
     "RiskNeutral",

@@ -148,7 +148,7 @@ def combinatorial_vcg(
     formula = "x* maximises sum v_i(x); t_i = max_x sum_{j≠i} v_j(x) - sum_{j≠i} v_j(x*)"
     return _mechanism(
         "combinatorial VCG", agents, prior, goods, interests, ties, _clarke, claims, formula, _VCG, combinatorial_vcg
-    ).in_groves_form()
+    ).in_groves_form(pivot="Clarke")
 
 
 def combinatorial_pay_as_bid(
@@ -283,7 +283,7 @@ def combinatorial_affine_maximiser(
     decide = partial(_clarke, weights=np.asarray(weighing), reserve=float(reserve))
     made = partial(combinatorial_affine_maximiser, reserve=reserve) if weights is None else None
     sold = _mechanism("combinatorial affine maximiser", names, prior, goods, interests, ties, decide, claims, formula, _ROBERTS, made)
-    return sold.in_groves_form(worth=-float(reserve), weights=dict(zip(names, weighing, strict=True)))
+    return sold.in_groves_form(worth=-float(reserve), weights=dict(zip(names, weighing, strict=True)), pivot="Clarke")
 
 
 _Decide = Callable[..., tuple[Float64[FloatArray, "batch assignments"], Float64[FloatArray, "batch bidders"]]]
