@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -12,10 +12,8 @@ from jax.scipy.sparse.linalg import gmres
 from jaxtyping import Array, Float
 
 from hurwicz._foundation import InputError
-from hurwicz.equilibria.mean_field import OnlineMirrorDescent
-from hurwicz.meanfield import MeanFieldGame, action_values, flow_of
-
-Logits: TypeAlias = Float[Array, "horizon states actions"]
+from hurwicz.designers.descent_step import Logits, Step, descent_step, run_checkpointed, run_steps
+from hurwicz.meanfield import MeanFieldGame, flow_of
 
 WAYS = ("unrolled", "checkpointed", "implicit")
 
@@ -33,9 +31,9 @@ class EquilibriumMap:
         tau: weight of the entropy, above 0, in units of reward.
         rate: eta, at most 1 / tau.
         steps: iterations T.
-        differentiate: ``"unrolled"`` keeps every iterate, memory O(T); ``"checkpointed"`` every k-th, k = sqrt(T), and computes the others
-            again: O(sqrt T) memory, about twice the time; ``"implicit"`` keeps the last one and solves the linear fixed-point equation by
-            GMRES.
+        differentiate: ``"unrolled"`` keeps every iterate and what reverse mode needs of each step, memory O(T); ``"checkpointed"`` every
+            k-th iterate, k = sqrt(T), and computes the others again: O(sqrt T) memory, and on a CPU also less time; ``"implicit"`` keeps
+            the last one and solves the linear fixed-point equation by GMRES.
 
     Raises:
         InputError: tau not above 0, a rate above 1 / tau, no steps, or an unknown way to differentiate.
@@ -72,46 +70,47 @@ class EquilibriumMap:
         """(1 - eta tau)^steps: what is left of the start."""
         return float((1.0 - self.rate * self.tau) ** self.steps)
 
-    def __call__(self, game: MeanFieldGame, theta: Any) -> Float[Array, "horizon states actions"]:
-        """The equilibrium's flow under the rules ``theta``; differentiable in them."""
-        return flow_of(game, jax.nn.softmax(game.masked(self.logits(game, theta)), axis=-1), theta)
+    def __call__(self, game: MeanFieldGame, theta: Any, tau: Any = None) -> Float[Array, "horizon states actions"]:
+        """The equilibrium's flow under the rules ``theta``; differentiable in them.
 
-    def logits(self, game: MeanFieldGame, theta: Any) -> Logits:
+        ``tau`` replaces the weight of the entropy and may be traced, so that one compilation serves a whole schedule; the rate is then
+        lowered to 1 / tau where it would pass it.
+        """
+        return flow_of(game, jax.nn.softmax(game.masked(self.logits(game, theta, tau)), axis=-1), theta)
+
+    def logits(self, game: MeanFieldGame, theta: Any, tau: Any = None) -> Logits:
         """The last iterate zeta_T, with the derivative asked for."""
+        weight = jnp.asarray(self.tau if tau is None else tau, dtype=float)
+        rate = jnp.minimum(self.rate, 1.0 / weight)
+        rules = (theta, weight, rate)
+
+        def step(zeta: Logits, given: Any) -> Logits:
+            return descent_step(game, zeta, *given)
+
         if self.differentiate == "implicit":
-            return self._implicit(game, theta)
+            return self._implicit(game, step, rules)
         start = jnp.zeros(game.shape)
         if self.differentiate == "unrolled":
-            return self._run(game, theta, start, self.steps)
-        segment = max(1, math.isqrt(self.steps))
-        whole, rest = divmod(self.steps, segment)
-        again = jax.checkpoint(lambda zeta, rules: self._run(game, rules, zeta, segment))
-        zeta = jax.lax.scan(lambda z, _: (again(z, theta), None), start, None, length=whole)[0]
-        return self._run(game, theta, zeta, rest) if rest else zeta
+            return run_steps(step, start, rules, self.steps)
+        return run_checkpointed(step, start, rules, self.steps, max(1, math.isqrt(self.steps)))
 
-    def _run(self, game: MeanFieldGame, theta: Any, zeta: Logits, steps: int) -> Logits:
-        descent = OnlineMirrorDescent(self.rate)
-        last: Logits = jax.lax.scan(lambda z, _: (descent.step(game, z, 0, theta, self.tau), None), zeta, None, length=steps)[0]
-        return last
-
-    def _implicit(self, game: MeanFieldGame, theta: Any) -> Logits:
-        def target(zeta: Logits, rules: Any) -> Logits:
-            # the fixed point's own equation, zeta = q / tau up to a constant a state: better conditioned than a mirror descent step
-            policy = jax.nn.softmax(game.masked(zeta), axis=-1)
-            q = action_values(game, flow_of(game, policy, rules), policy, rules, self.tau)
-            return (q - q.mean(axis=-1, keepdims=True)) / self.tau
+    def _implicit(self, game: MeanFieldGame, step: Step, rules: Any) -> Logits:
+        def target(zeta: Logits, given: Any) -> Logits:
+            # the fixed point's own equation, zeta = q / tau up to a constant a state: a step of rate 1 / tau
+            theta, weight, _ = given
+            return descent_step(game, zeta, theta, weight, 1.0 / weight)
 
         @jax.custom_vjp
-        def fixed_point(rules: Any) -> Logits:
-            return self._run(game, rules, jnp.zeros(game.shape), self.steps)
+        def fixed_point(given: Any) -> Logits:
+            return run_steps(step, jnp.zeros(game.shape), given, self.steps)
 
-        def forward(rules: Any) -> tuple[Logits, tuple[Any, Logits]]:
-            zeta = fixed_point(rules)
-            return zeta, (rules, zeta)
+        def forward(given: Any) -> tuple[Logits, tuple[Any, Logits]]:
+            zeta = fixed_point(given)
+            return zeta, (given, zeta)
 
         def backward(kept: tuple[Any, Logits], cotangent: Logits) -> tuple[Any]:
-            rules, zeta = kept
-            pull = jax.vjp(target, zeta, rules)[1]
+            given, zeta = kept
+            pull = jax.vjp(target, zeta, given)[1]
             # (I - dF/dzeta)^T a = cotangent
             adjoint, _ = gmres(  # type: ignore[no-untyped-call]
                 lambda a: a - pull(a)[0], cotangent, tol=1e-12, atol=0.0, restart=40, maxiter=25
@@ -119,4 +118,4 @@ class EquilibriumMap:
             return (pull(adjoint)[1],)
 
         fixed_point.defvjp(forward, backward)
-        return fixed_point(theta)
+        return fixed_point(rules)

@@ -45,7 +45,7 @@ class DesignProblem:
         >>> toll = lambda theta, flow: theta * flow[0, 0, 0]
         >>> problem = DesignProblem(name="toll", game=roads, objective=toll, tau=0.1, start=lambda key: jnp.zeros(()), rate=1.0)
         >>> round(evaluate_design(problem, jnp.asarray(0.5)).objective, 4)
-        0.1454
+        0.1469
 
     Source: Corecco et al. (arXiv 2510.21442), section 2.
     """
@@ -119,6 +119,7 @@ def evaluate_design(
     if most < 1 or not (math.isfinite(tolerance) and tolerance >= 0.0):
         raise InputError(f"{problem.name}: expected most >= 1 and a tolerance >= 0, got {most} and {tolerance}")
     with float64_scope():
+        theta = as_rules(problem, theta)
         settle = _settle(problem)
         logits = jnp.zeros(problem.game.shape)
         for _ in range(most):
@@ -135,6 +136,22 @@ def evaluate_design(
             history=np.zeros(0) if history is None else history,
             seed=seed,
         )
+
+
+def as_rules(problem: DesignProblem, theta: Theta) -> Theta:
+    """Theta in float64.
+
+    Raises:
+        InputError: a leaf that is not of floating-point numbers.
+    """
+    theta = jax.tree.map(jnp.asarray, theta)
+    for path, leaf in jax.tree_util.tree_leaves_with_path(theta):
+        if not jnp.issubdtype(leaf.dtype, jnp.floating):
+            place = jax.tree_util.keystr(path) or "its only leaf"
+            raise InputError(
+                f"{problem.name}: expected floating-point theta, got {leaf.dtype} at {place}: it cannot be moved by small steps"
+            )
+    return jax.tree.map(lambda leaf: leaf.astype(jnp.float64), theta)
 
 
 @functools.lru_cache(maxsize=64)
@@ -208,12 +225,7 @@ def auction_problem(
 
 
 def _own_start(rule: SellingRule, rounds: int) -> Callable[[Any], Theta]:
-    if hasattr(rule, "init"):
-        begin: Callable[..., Theta] = rule.init
-        return lambda key: begin(key, rounds)
-    grid = getattr(rule, "grid", None)
-    if type(rule).__name__ == "TableRule" and grid is not None:
-        # half of every bid, and equal parts of the supply in every round
-        equal = [-math.log(max(rounds - h - 1, 1e-2)) for h in range(rounds)]
-        return lambda key: {"steps": 0.1 * jax.random.normal(key, (rounds, grid - 1)), "share": jnp.asarray(equal)}
-    raise InputError(f"{type(rule).__name__}: expected a start, random key → weights, since the rule has none of its own")
+    begin: Callable[..., Theta] | None = getattr(rule, "init", None)
+    if begin is None:
+        raise InputError(f"{type(rule).__name__}: expected a start, random key → weights, since the rule has none of its own")
+    return lambda key: begin(key, rounds)

@@ -14,7 +14,7 @@ import numpy as np
 
 from hurwicz._foundation import InputError, Solution, Status, float64_scope
 from hurwicz.designers.checkpoints import load_checkpoint, save_checkpoint
-from hurwicz.designers.mean_field_problem import DesignProblem, MeanFieldDesign, Theta, evaluate_design
+from hurwicz.designers.mean_field_problem import DesignProblem, MeanFieldDesign, Theta, as_rules, evaluate_design
 from hurwicz.designers.non_finite import explain_non_finite
 
 Progress: TypeAlias = Callable[[int, int, float], None]
@@ -143,14 +143,7 @@ def run_search(
 
 def _begin(problem: DesignProblem, search: Search, seed: int, start: Theta | None) -> _At:
     theta = problem.start(jax.random.fold_in(jax.random.key(seed), 0)) if start is None else start
-    theta = jax.tree.map(jax.numpy.asarray, theta)
-    for path, leaf in jax.tree_util.tree_leaves_with_path(theta):
-        if not jax.numpy.issubdtype(leaf.dtype, jax.numpy.floating):
-            place = jax.tree_util.keystr(path) or "theta"
-            raise InputError(
-                f"{problem.name}: expected floating-point theta, got {leaf.dtype} at {place}: it cannot be moved by small steps"
-            )
-    theta = jax.tree.map(lambda leaf: leaf.astype(jax.numpy.float64), theta)
+    theta = as_rules(problem, theta)
     return _At(0, theta, search.init(problem, theta), theta, -np.inf, ())
 
 
