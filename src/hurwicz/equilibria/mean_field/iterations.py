@@ -11,7 +11,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from hurwicz._foundation import InputError
-from hurwicz.meanfield import MeanFieldGame, action_values, best_response, flow_of, uniform_policy
+from hurwicz.meanfield import MeanFieldGame, best_response, flow_of, uniform_policy
+from hurwicz.meanfield.evaluation import soft_action_values
 
 Table: TypeAlias = Float[Array, "horizon states actions"]
 Iterate: TypeAlias = Any  # a table, or what an acceleration keeps besides
@@ -79,9 +80,10 @@ class OnlineMirrorDescent(_OnLogits):
 
     Args:
         rate: eta, above 0.
+        unroll: rounds of the game that compiled loops take at once: faster to run and slower to compile, above all its derivative.
 
     Raises:
-        InputError: a rate that is not above 0.
+        InputError: a rate that is not above 0, or no round at once.
 
     Example:
         >>> OnlineMirrorDescent(0.5).name
@@ -91,11 +93,12 @@ class OnlineMirrorDescent(_OnLogits):
     """
 
     rate: float = 1.0
+    unroll: int = 1
 
     def __post_init__(self) -> None:
         """Refuse a rate that has no meaning."""
-        if not self.rate > 0.0:
-            raise InputError(f"online mirror descent: expected a rate > 0, got {self.rate}")
+        if not self.rate > 0.0 or self.unroll < 1:
+            raise InputError(f"online mirror descent: expected a rate > 0 and unroll >= 1, got {self.rate} and {self.unroll}")
 
     @property
     def name(self) -> str:
@@ -105,8 +108,7 @@ class OnlineMirrorDescent(_OnLogits):
     def step(self, game: MeanFieldGame, iterate: Iterate, t: Count, theta: Any, tau: Weight) -> Iterate:
         """Logits a step along the action values."""
         del t
-        policy = self.policy(game, iterate)
-        q = action_values(game, flow_of(game, policy, theta), policy, theta, tau)
+        q = soft_action_values(game, iterate, theta, tau, self.unroll)
         return _centred((1.0 - self.rate * tau) * iterate + self.rate * q)
 
 
@@ -208,8 +210,7 @@ class SoftmaxPolicyIteration(_OnLogits):
     def step(self, game: MeanFieldGame, iterate: Iterate, t: Count, theta: Any, tau: Weight) -> Iterate:
         """Logits towards q / T."""
         del t, tau
-        policy = self.policy(game, iterate)
-        q = action_values(game, flow_of(game, policy, theta), policy, theta, self.temperature)
+        q = soft_action_values(game, iterate, theta, self.temperature)
         return _centred((1.0 - self.damping) * iterate + self.damping * q / self.temperature)
 
 
@@ -257,8 +258,7 @@ class PriorDescent(_OnLogits):
         del t
 
         def settle(_: Count, logits: Table) -> Table:
-            policy = self.policy(game, logits)
-            q = action_values(game, flow_of(game, policy, theta), policy, theta, tau)
+            q = soft_action_values(game, logits, theta, tau)
             # the penalty's pull back to the prior, and the entropy's to the uniform policy
             target = (self.temperature * iterate + q) / (self.temperature + tau)
             return _centred((1.0 - self.damping) * logits + self.damping * target)
