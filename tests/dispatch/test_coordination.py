@@ -17,12 +17,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hurwicz._foundation import AgentError, InputError, NotConvergedError, Status
+from hurwicz._foundation import AgentError, FloatArray, InputError, NotConvergedError, Status
 from hurwicz.formats import MatpowerCase, packaged_case
 from hurwicz.prices.dispatch import check_dispatch, coordinate, dc_network, generators, learn_and_plan, reference_optimum
 from hurwicz.prices.dispatch.costs import PiecewiseLinear, unit_costs
 from hurwicz.prices.dispatch.curves import LearnedCurve
-from hurwicz.prices.offer import Array, Offer, Respondent
+from hurwicz.prices.offer import Offer, Respondent
 
 _spec = importlib.util.spec_from_file_location("dispatch_grids", Path(__file__).with_name("grids.py"))
 assert _spec is not None
@@ -214,10 +214,10 @@ def test_bus_without_anything_has_no_price() -> None:
 class Recorder:
     """A respondent that answers from a transcript and knows nothing else."""
 
-    def __init__(self, name: str, answers: list[tuple[Offer, Array]]) -> None:
+    def __init__(self, name: str, answers: list[tuple[Offer, FloatArray]]) -> None:
         self.name, self.shape, self._answers = name, (), list(answers)
 
-    def respond(self, offer: Offer, inputs: Mapping[str, Array]) -> Array:
+    def respond(self, offer: Offer, inputs: Mapping[str, FloatArray]) -> FloatArray:
         told, answer = self._answers.pop(0)
         assert (float(told.price), float(told.anchor), told.weight) == (float(offer.price), float(offer.anchor), offer.weight)  # type: ignore[arg-type]
         return answer
@@ -249,7 +249,7 @@ class Remote:
     def __init__(self, name: str, pipe: Any) -> None:
         self.name, self.shape, self._pipe = name, (), pipe
 
-    def respond(self, offer: Offer, inputs: Mapping[str, Array]) -> Array:
+    def respond(self, offer: Offer, inputs: Mapping[str, FloatArray]) -> FloatArray:
         assert offer.anchor is not None
         self._pipe.send((self.name, float(offer.price), float(offer.anchor), float(offer.weight)))
         return np.array(self._pipe.recv())
@@ -292,7 +292,7 @@ class Broken:
     def __init__(self, inner: Respondent, answer: Any) -> None:
         self.name, self.shape, self._answer = inner.name, (), answer
 
-    def respond(self, offer: Offer, inputs: Mapping[str, Array]) -> Array:
+    def respond(self, offer: Offer, inputs: Mapping[str, FloatArray]) -> FloatArray:
         return self._answer  # type: ignore[no-any-return]
 
 
@@ -305,7 +305,7 @@ class Broken:
         (np.array(-5.0), "declared limits"),
     ],
 )
-def test_bad_answers_name_the_agent(answer: Array, message: str) -> None:
+def test_bad_answers_name_the_agent(answer: FloatArray, message: str) -> None:
     case = packaged_case("case14_ieee")
     agents: list[Respondent] = list(generators(case, dc_network(case)))
     agents[1] = Broken(agents[1], answer)

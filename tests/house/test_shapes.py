@@ -14,8 +14,11 @@ import numpy as np
 import pytest
 
 from hurwicz.formats import packaged_case
+from hurwicz.prices import PriceGraph
 from hurwicz.prices.dispatch import dc_network
+from hurwicz.prices.dynamics.protocol import relative as relative_change
 from hurwicz.prices.payments import ConvexProblem, QuadraticAggregate, total_loss
+from hurwicz.settings import Outcomes
 from hurwicz.typespaces import Interval, Uniform
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -24,12 +27,9 @@ ROOMS = (
     "benchmarks",
     "src/hurwicz/_foundation",
     "src/hurwicz/formats",
-    "src/hurwicz/prices/beliefs.py",
-    "src/hurwicz/prices/direct.py",
-    "src/hurwicz/prices/dispatch",
-    "src/hurwicz/prices/payments",
-    "src/hurwicz/prices/populations",
+    "src/hurwicz/prices",
     "src/hurwicz/reproductions",
+    "src/hurwicz/settings/direct.py",
     "src/hurwicz/typespaces",
     "src/hurwicz/valuations",
 )
@@ -152,6 +152,19 @@ def test_a_wrongly_shaped_result_is_refused_under_the_hook() -> None:
     wrong = ConvexProblem(lambda x: (x - 1.0) ** 2, lambda x, w: w * x**2, 2, low=0.0, high=1.0)
     with pytest.raises(jaxtyping.TypeCheckError, match="return"):
         wrong.system_loss(np.ones((3, 2)))
+
+
+def test_the_planner_and_its_agents_are_checked_too() -> None:
+    graph = PriceGraph.from_loss(lambda x: (x["a"].sum() + x["b"] - 1.0) ** 2, {"a": (2,), "b": ()})
+    waist = graph.compile().waist
+    assert waist is not None
+    assert waist.gradient(np.zeros(1)).shape == (1,)
+    with pytest.raises(jaxtyping.TypeCheckError, match="'y'"):
+        waist.gradient(np.zeros((1, 1)))
+    with pytest.raises(jaxtyping.TypeCheckError, match="'x'"):
+        relative_change(np.zeros(3), np.zeros(2))
+    with pytest.raises(jaxtyping.TypeCheckError, match="'payments'"):
+        Outcomes({"a": np.zeros((3, 2))}, {"a": np.zeros(2)})
 
 
 UNCHECKED = """

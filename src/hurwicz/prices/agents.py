@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any, final
 
 import numpy as np
+from jaxtyping import Float64
 
 from hurwicz._foundation import FloatArray, InputError, NotFiniteError, ShapeError, float64_scope
 from hurwicz.prices.best_response import check_offer, compiled_cost, derivatives, respond_by_search, respond_in_closed_form
@@ -83,10 +84,7 @@ class _CostlyAgent:
         other.theta = other._checked_type(theta)
         return other
 
-    def _split(self, offer: Offer) -> tuple[FloatArray, FloatArray, FloatArray]:
-        return check_offer(self.name, self.shape, offer)
-
-    def respond(self, offer: Offer, inputs: Mapping[str, Any] | None = None) -> FloatArray:
+    def respond(self, offer: Offer, inputs: Mapping[str, Any] | None = None) -> Float64[FloatArray, "*action"]:
         """The private best response to ``offer``, or the private projected gradient step that it asks for.
 
         Args:
@@ -96,7 +94,7 @@ class _CostlyAgent:
         Returns:
             An action in the agent's set.
         """
-        price, weight, anchor = self._split(offer)
+        price, weight, anchor = check_offer(self.name, self.shape, offer)
         inputs = dict(inputs or {})
         if offer.step is not None:
             slope = self.marginal_cost(anchor, inputs)
@@ -114,10 +112,12 @@ class _CostlyAgent:
             )
         return answer
 
-    def respond_with_slope(self, offer: Offer, inputs: Mapping[str, Any] | None = None) -> tuple[FloatArray, FloatArray]:
+    def respond_with_slope(
+        self, offer: Offer, inputs: Mapping[str, Any] | None = None
+    ) -> tuple[Float64[FloatArray, "*action"], Float64[FloatArray, "*action"]]:
         """The best response and its derivative with respect to the price, elementwise (interval sets, separable costs)."""
         answer = self.respond(offer, inputs)
-        _, weight, _ = self._split(offer)
+        _, weight, _ = check_offer(self.name, self.shape, offer)
         interval = self.actions.interval()
         separable = isinstance(self.cost, CostFamily) or len(self.shape) == int(self._batched)
         if interval is None or not separable or offer.step is not None:
@@ -127,13 +127,13 @@ class _CostlyAgent:
         inside = (answer > interval[0]) & (answer < interval[1]) & (bend > 0)
         return answer, np.where(inside, 1.0 / np.where(bend > 0, bend, 1.0), 0.0)
 
-    def marginal_cost(self, action: Numbers, inputs: Mapping[str, Any] | None = None) -> FloatArray:
+    def marginal_cost(self, action: Numbers, inputs: Mapping[str, Any] | None = None) -> Float64[FloatArray, "*action"]:
         """Formula: grad C_i at ``action`` (private)."""
         gradient, _ = derivatives(self.cost, self.theta, dict(inputs or {}), batched=self._batched, takes_inputs=self.inputs_in_cost)
         point = numbers(action, f"agent {self.name!r}: action", shape=self.shape)
         return np.broadcast_to(gradient(point), self.shape)
 
-    def costs_at(self, action: Numbers, inputs: Mapping[str, Any] | None = None) -> FloatArray:
+    def costs_at(self, action: Numbers, inputs: Mapping[str, Any] | None = None) -> Float64[FloatArray, "*members"]:
         """C_i at ``action``, one number a member (private)."""
         point = numbers(action, f"agent {self.name!r}: action", shape=self.shape)
         if isinstance(self.cost, CostFamily):
@@ -232,7 +232,7 @@ class PopulationAgent(_CostlyAgent):
         spread = jax.tree.map(lambda leaf: np.broadcast_to(leaf, (size,)) if np.ndim(leaf) == 0 else leaf, theta)
         super().__init__(name, cost, spread, actions, opt_out, shape=(size, *member_shape), inputs_in_cost=False)
 
-    def aggregate(self, price: Numbers) -> tuple[FloatArray, FloatArray]:
+    def aggregate(self, price: Numbers) -> tuple[Float64[FloatArray, "*action"], Float64[FloatArray, "*action"]]:
         """(sum of best responses to one common price, its slope): what a planner with a scalar waist learns of a population.
 
         Example:
@@ -265,7 +265,7 @@ class SealedAgent:
         """Shape of the action."""
         return self._shape
 
-    def respond(self, offer: Offer, inputs: Mapping[str, Any]) -> FloatArray:
+    def respond(self, offer: Offer, inputs: Mapping[str, Any]) -> Float64[FloatArray, "*action"]:
         """The agent's answer."""
         return _SEALED[self].respond(offer, inputs)
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float, Float64
 
 from hurwicz._foundation import FloatArray, InputError, SolverError, float64_scope
 from hurwicz.prices.sets import ActionSet, Ball, Box, Projection, Simplex
@@ -22,7 +23,7 @@ Elementwise = Callable[[Any], Any]
 _MEMBERS = 8192
 
 
-def simplex_response(slope: Numbers, push: Numbers, total: float) -> FloatArray:
+def simplex_response(slope: Numbers, push: Numbers, total: float) -> Float64[FloatArray, "... dims"]:
     """Formula: argmin of sum_k slope_k/2 x_k² - push_k x_k over the simplex, slope > 0, batched on leading axes.
 
     x_k = max((push_k - nu) / slope_k, 0), nu from the sorted breakpoints push_k.
@@ -38,8 +39,13 @@ def simplex_response(slope: Numbers, push: Numbers, total: float) -> FloatArray:
 
 
 def quadratic_response(
-    family: Quadratic, theta: FloatArray, actions: ActionSet, price: FloatArray, weight: FloatArray, anchor: FloatArray
-) -> FloatArray | None:
+    family: Quadratic,
+    theta: Float64[FloatArray, "..."],
+    actions: ActionSet,
+    price: Float64[FloatArray, "*action"],
+    weight: Float64[FloatArray, "*#action"],
+    anchor: Float64[FloatArray, "*action"],
+) -> Float64[FloatArray, "*action"] | None:
     """Closed form of a quadratic on a simplex, and on a ball or another projection where the curvature is the same in every direction."""
     slope = family.curvature(np.zeros_like(price), theta) + weight
     if not np.all(slope > 0):
@@ -54,7 +60,9 @@ def quadratic_response(
     return None
 
 
-def interval_newton(gradient: Elementwise, curvature: Elementwise, lower: Numbers, upper: Numbers, start: Numbers) -> FloatArray:
+def interval_newton(
+    gradient: Elementwise, curvature: Elementwise, lower: Numbers, upper: Numbers, start: Numbers
+) -> Float64[FloatArray, "..."]:
     """Root of an increasing ``gradient`` on [lower, upper] elementwise, the nearer end where there is none.
 
     Newton's step where it stays inside the bracket and shrinks it fast enough, the middle otherwise; infinite ends are
@@ -152,7 +160,9 @@ def compiled_search(
     return jax.jit(jax.vmap(single, (0, 0, 0, 0, None, 0, 0)) if batched else single)
 
 
-def _projected_newton(loss: Callable[[Any], Any], start: Any, lower: Any, upper: Any) -> tuple[Any, Any]:
+def _projected_newton(
+    loss: Callable[[Any], Any], start: Float[Any, "dims"], lower: Float[Any, "dims"], upper: Float[Any, "dims"]
+) -> tuple[Float[Any, "dims"], Float[Any, ""]]:
     import jax
     import jax.numpy as jnp
 
@@ -192,7 +202,9 @@ def _projected_newton(loss: Callable[[Any], Any], start: Any, lower: Any, upper:
     return x, residual(x)
 
 
-def _accelerated_projection(loss: Callable[[Any], Any], start: Any, project: Callable[[Any], Any]) -> tuple[Any, Any]:
+def _accelerated_projection(
+    loss: Callable[[Any], Any], start: Float[Any, "dims"], project: Callable[[Any], Any]
+) -> tuple[Float[Any, "dims"], Float[Any, ""]]:
     import jax
     import jax.numpy as jnp
 
@@ -229,8 +241,13 @@ def _accelerated_projection(loss: Callable[[Any], Any], start: Any, project: Cal
 
 
 def respond_in_closed_form(
-    cost: Any, theta: Any, actions: ActionSet, price: FloatArray, weight: FloatArray, anchor: FloatArray
-) -> FloatArray | None:
+    cost: Any,
+    theta: Any,
+    actions: ActionSet,
+    price: Float64[FloatArray, "*action"],
+    weight: Float64[FloatArray, "*#action"],
+    anchor: Float64[FloatArray, "*action"],
+) -> Float64[FloatArray, "*action"] | None:
     """The closed form of a cost family on this set, or ``None``."""
     if not isinstance(cost, CostFamily):
         return None
@@ -246,14 +263,14 @@ def respond_by_search(
     cost: Any,
     theta: Any,
     actions: ActionSet,
-    price: FloatArray,
-    weight: FloatArray,
-    anchor: FloatArray,
+    price: Float64[FloatArray, "*action"],
+    weight: Float64[FloatArray, "*#action"],
+    anchor: Float64[FloatArray, "*action"],
     inputs: Any,
     *,
     batched: bool,
     takes_inputs: bool,
-) -> FloatArray:
+) -> Float64[FloatArray, "*action"]:
     """The best response by an iterative method; raises ``SolverError`` where none is found."""
     interval = actions.interval()
     member_dimensions = price.ndim - int(batched)
@@ -306,7 +323,9 @@ def derivatives(cost: Any, theta: Any, inputs: Any, *, batched: bool, takes_inpu
     return call("gradient"), call("curvature")
 
 
-def check_offer(name: str, shape: tuple[int, ...], offer: Any) -> tuple[FloatArray, FloatArray, FloatArray]:
+def check_offer(
+    name: str, shape: tuple[int, ...], offer: Any
+) -> tuple[Float64[FloatArray, "*action"], Float64[FloatArray, "*#action"], Float64[FloatArray, "*action"]]:
     """(price, weight, anchor) of an offer as arrays of the action's shape, or one clear error."""
     price = numbers(offer.price, f"price offered to {name!r}", shape=shape)
     weight = numbers(offer.weight, f"weight offered to {name!r}")

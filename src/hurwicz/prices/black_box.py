@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any, final
 
 import numpy as np
+from jaxtyping import Float64
 
 from hurwicz._foundation import AgentError, FloatArray, InputError
 from hurwicz.prices.exchange import POLICIES
@@ -63,7 +64,7 @@ class BlackBoxAgent:
         self._function = function
         self._late: queue.SimpleQueue[tuple[bool, Any]] | None = None
 
-    def respond(self, offer: Offer, inputs: Mapping[str, Any] | None = None) -> FloatArray:
+    def respond(self, offer: Offer, inputs: Mapping[str, Any] | None = None) -> Float64[FloatArray, "*action"]:
         """The callable's answer, checked.
 
         Raises:

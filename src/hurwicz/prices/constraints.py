@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from jaxtyping import Float64
 
 from hurwicz._foundation import FloatArray, Status, float64_scope
 from hurwicz.prices.exchange import Exchange
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from hurwicz.prices.planner import _Reached
 
 
-def violations(exchange: Exchange, x: FloatArray) -> dict[str, FloatArray]:
+def violations(exchange: Exchange, x: Float64[FloatArray, "dims"]) -> dict[str, Float64[FloatArray, "..."]]:
     """Formula: g for equalities, max(g, 0) for inequalities, by constraint."""
     values = exchange.loss.call("nodes", x, exchange.terms)
     return {
@@ -23,7 +24,7 @@ def violations(exchange: Exchange, x: FloatArray) -> dict[str, FloatArray]:
     }
 
 
-def update_multipliers(exchange: Exchange, x: FloatArray) -> float:
+def update_multipliers(exchange: Exchange, x: Float64[FloatArray, "dims"]) -> float:
     """Mu + rho g and max(nu + rho h, 0) at ``x``, put into ``exchange.terms``; returns the largest change over rho.
 
     That change is g, or -nu / rho where an inequality is slack: feasibility and complementarity at once.
@@ -42,7 +43,11 @@ def update_multipliers(exchange: Exchange, x: FloatArray) -> float:
 
 
 def method_of_multipliers(
-    exchange: Exchange, run: Callable[[FloatArray, float], Any], start: FloatArray, tol: float, max_updates: int = 60
+    exchange: Exchange,
+    run: Callable[[Float64[FloatArray, "dims"], float], Any],
+    start: Float64[FloatArray, "dims"],
+    tol: float,
+    max_updates: int = 60,
 ) -> tuple[_Reached, float]:
     """Formula: min S + C subject to g = 0, h <= 0: mu <- mu + rho g, max(nu + rho h, 0), rho growing where violations do not shrink.
 
@@ -87,11 +92,11 @@ def method_of_multipliers(
     return reached, worst
 
 
-def _worst(exchange: Exchange, x: FloatArray) -> float:
+def _worst(exchange: Exchange, x: Float64[FloatArray, "dims"]) -> float:
     return max((float(np.max(np.abs(gap), initial=0.0)) for gap in violations(exchange, x).values()), default=0.0)
 
 
-def _first_penalty(exchange: Exchange, x: FloatArray) -> float:
+def _first_penalty(exchange: Exchange, x: Float64[FloatArray, "dims"]) -> float:
     """A penalty whose bending, penalty times the squared norm of the constraints' Jacobian, is about that of S itself."""
     import jax
     import jax.numpy as jnp

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float64
 
 from hurwicz._foundation import FloatArray, float64_scope
 from hurwicz.prices.graph_loss import SystemLoss, Terms
@@ -126,7 +127,7 @@ def _hessian_is_psd(loss: SystemLoss, terms: Terms) -> bool:
     return _psd(loss.system_hessian(np.zeros(loss.size), terms))
 
 
-def _psd(matrix: FloatArray) -> bool:
+def _psd(matrix: Float64[FloatArray, "dims dims"]) -> bool:
     values = np.linalg.eigvalsh(0.5 * (matrix + matrix.T))
     return bool(values[0] >= -1e-12 * max(1.0, float(np.abs(values).max())))
 
@@ -143,7 +144,7 @@ class _Shape:
     squares: bool = False
 
 
-def _sign_of(array: FloatArray) -> int | None:
+def _sign_of(array: Float64[FloatArray, "..."]) -> int | None:
     return 1 if np.all(array >= 0) else -1 if np.all(array <= 0) else None
 
 
@@ -205,7 +206,12 @@ def _convex_by_rules(program: FlatProgram, terms: Terms) -> bool:
 
 
 def _rule(
-    name: str, params: dict[str, Any], parts: list[_Shape], moving: list[bool], same: bool, exponent: FloatArray | None = None
+    name: str,
+    params: dict[str, Any],
+    parts: list[_Shape],
+    moving: list[bool],
+    same: bool,
+    exponent: Float64[FloatArray, "..."] | None = None,
 ) -> _Shape:
     """Bend and sign of a primitive's value."""
     first = parts[0]
@@ -264,7 +270,7 @@ def _squared(part: _Shape) -> _Shape:
     return _Shape(1 if convex else None, 1, convex)
 
 
-def _power(base: _Shape, exponent: FloatArray | None) -> _Shape:
+def _power(base: _Shape, exponent: Float64[FloatArray, "..."] | None) -> _Shape:
     """A constant real power, where it is at least 1: even ones of anything that squares may take, others of what is convex and >= 0."""
     if exponent is None or not np.all(exponent >= 1):
         return _Shape(None, None)

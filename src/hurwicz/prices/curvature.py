@@ -8,17 +8,21 @@ and not at all where a bound holds it. Two rounds a coordinate of the widest age
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
 import scipy.sparse.linalg
+from jaxtyping import Bool, Float64, Int64
 from numpy.typing import NDArray
 
 from hurwicz._foundation import FloatArray, Status
 from hurwicz.prices.dynamics.protocol import steepest_curvature
 from hurwicz.prices.exchange import Exchange
 
-IndexArray = NDArray[np.int64]
+IntArray = NDArray[np.int64]
+# A symmetric matrix, as what it does to a vector.
+Operator = Callable[[Float64[FloatArray, "dims"]], Float64[FloatArray, "dims"]]
 _DENSE = 400
 _FACES = 12
 
@@ -38,9 +42,9 @@ class SecondOrder:
 
     status: Status
     smallest: float
-    direction: FloatArray | None
-    free: IndexArray = field(repr=False)
-    one_sided: IndexArray = field(repr=False)
+    direction: Float64[FloatArray, "dims"] | None
+    free: Int64[IntArray, "free"] = field(repr=False)
+    one_sided: Int64[IntArray, "half"] = field(repr=False)
     note: str = ""
 
 
@@ -48,16 +52,16 @@ class SecondOrder:
 class _Revealed:
     """Own curvature (flat-to-flat), which coordinates are free, and which move to one side only (sign)."""
 
-    blocks: list[tuple[IndexArray, FloatArray]]
-    free: NDArray[np.bool_]
-    side: FloatArray
+    blocks: list[tuple[Int64[IntArray, "width"], Float64[FloatArray, "width width"]]]
+    free: Bool[NDArray[np.bool_], "dims"]
+    side: Float64[FloatArray, "dims"]
     plain: bool
 
 
-def reveal_curvature(exchange: Exchange, x: FloatArray, weight: float, nudge: float = 1e-4) -> _Revealed:
+def reveal_curvature(exchange: Exchange, x: Float64[FloatArray, "dims"], weight: float, nudge: float = 1e-4) -> _Revealed:
     """Ask every agent how it answers small nudges around ``x``: 2 rounds a coordinate of the widest agent or member."""
     loss, price = exchange.loss, exchange.price(x)
-    layout: list[IndexArray] = []
+    layout: list[IntArray] = []
     for name, shape in loss.agents.items():
         where = loss.slice_of(name)
         members = shape[0] if name in loss.populations else 1
@@ -93,7 +97,7 @@ def reveal_curvature(exchange: Exchange, x: FloatArray, weight: float, nudge: fl
     return _Revealed(blocks, free, side, plain)
 
 
-def second_order_test(exchange: Exchange, x: FloatArray, tol: float = 1e-6) -> SecondOrder:
+def second_order_test(exchange: Exchange, x: Float64[FloatArray, "dims"], tol: float = 1e-6) -> SecondOrder:
     """Test the total loss's curvature at the stationary point ``x`` on the critical cone (theory: Nocedal and Wright 2006, theorem 12.6).
 
     The Hessian is projected on the free coordinates, its least eigenvalue found by Lanczos; coordinates at a bound that does
@@ -111,11 +115,6 @@ def second_order_test(exchange: Exchange, x: FloatArray, tol: float = 1e-6) -> S
             out[member] += own @ vector[member]
         return out
 
-    def spread(part: FloatArray, where: IndexArray) -> FloatArray:
-        whole = np.zeros_like(x)
-        whole[where] = part
-        return whole
-
     scale = weight
     none = np.zeros(0, dtype=np.int64)
     if held_out.size == 0 and half.size == 0:
@@ -124,12 +123,12 @@ def second_order_test(exchange: Exchange, x: FloatArray, tol: float = 1e-6) -> S
         )
     smallest, direction = np.inf, None
     if held_out.size:
-        smallest, vector = _least(lambda part: total(spread(part, held_out))[held_out], held_out.size)
-        direction = spread(vector, held_out)
+        smallest, vector = _least(lambda part: total(_spread(part, held_out, x.size))[held_out], held_out.size)
+        direction = _spread(vector, held_out, x.size)
         if smallest < -tol * scale:
             return SecondOrder(Status.SADDLE, smallest, direction, held_out, half, "the total loss falls along a free direction")
     if half.size:
-        found = _half_lines(total, spread, held_out, half, side, scale, tol)
+        found = _half_lines(total, held_out, half, side, scale, tol)
         if found is None:
             note = f"{half.size} coordinates sit at bounds that do not push: too many half-lines to test exactly"
             return SecondOrder(Status.STATIONARY_POINT, smallest, None, held_out, half, note)
@@ -149,9 +148,15 @@ def second_order_test(exchange: Exchange, x: FloatArray, tol: float = 1e-6) -> S
     )
 
 
-def _least(apply: object, size: int) -> tuple[float, FloatArray]:
+def _spread(part: Float64[FloatArray, "part"], where: Int64[IntArray, "part"], size: int) -> Float64[FloatArray, "{size}"]:
+    """``part`` at ``where`` and zeros elsewhere."""
+    whole = np.zeros(size)
+    whole[where] = part
+    return whole
+
+
+def _least(apply: Operator, size: int) -> tuple[float, Float64[FloatArray, "{size}"]]:
     """(least eigenvalue, its eigenvector) of a symmetric operator."""
-    assert callable(apply)
     if size <= _DENSE:
         matrix = np.column_stack([apply(column) for column in np.eye(size)])
         values, vectors = np.linalg.eigh(0.5 * (matrix + matrix.T))
@@ -163,19 +168,22 @@ def _least(apply: object, size: int) -> tuple[float, FloatArray]:
 
 
 def _half_lines(
-    total: object, spread: object, free: IndexArray, half: IndexArray, side: FloatArray, scale: float, tol: float
-) -> tuple[float, FloatArray] | None:
+    total: Operator,
+    free: Int64[IntArray, "free"],
+    half: Int64[IntArray, "half"],
+    side: Float64[FloatArray, "dims"],
+    scale: float,
+    tol: float,
+) -> tuple[float, Float64[FloatArray, "dims"]] | None:
     """Least curvature over directions that move at least one half-line its allowed way; ``None``: too many to test.
 
     The free coordinates are minimised out (Schur complement); what remains must be copositive, which is tested on every face
     (Gaddum 1958): a face's least eigenvector with all entries positive and a negative eigenvalue is a witness.
     """
-    assert callable(total)
-    assert callable(spread)
     if half.size > _FACES or free.size > _DENSE:
         return None
     columns = np.concatenate([free, half])
-    matrix = np.column_stack([total(spread(np.eye(columns.size)[k], columns))[columns] for k in range(columns.size)])
+    matrix = np.column_stack([total(_spread(np.eye(columns.size)[k], columns, side.size))[columns] for k in range(columns.size)])
     matrix = 0.5 * (matrix + matrix.T)
     f = free.size
     inner = np.linalg.pinv(matrix[:f, :f], rcond=1e-10, hermitian=True) if f else np.zeros((0, 0))
@@ -194,4 +202,4 @@ def _half_lines(
                 break
     moved = signs * witness
     whole = np.concatenate([-inner @ matrix[:f, f:] @ moved, moved])
-    return least, spread(whole / max(float(np.linalg.norm(whole)), 1e-300), columns)
+    return least, _spread(whole / max(float(np.linalg.norm(whole)), 1e-300), columns, side.size)

@@ -7,6 +7,7 @@ from concurrent.futures import Executor
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float64
 
 from hurwicz._foundation import AgentError, FloatArray, GraphError, InputError
 from hurwicz.prices.graph_loss import SystemLoss, Terms
@@ -56,31 +57,31 @@ class Exchange:
             if policy not in POLICIES:
                 raise InputError(f"on_failure: expected one of {POLICIES}, got {policy!r}")
 
-    def start_from(self, flat: FloatArray) -> None:
+    def start_from(self, flat: Float64[FloatArray, "dims"]) -> None:
         """What a failing agent is held at until it has answered once."""
         self._held = {name: value.copy() for name, value in self.loss.unflatten(flat).items()}
 
-    def value(self, flat: FloatArray) -> float:
+    def value(self, flat: Float64[FloatArray, "dims"]) -> float:
         """S (with the constraints' terms) at ``flat``."""
         return float(self.loss.call("value_and_slope", flat, self.terms)[0])
 
-    def price(self, flat: FloatArray) -> FloatArray:
+    def price(self, flat: Float64[FloatArray, "dims"]) -> Float64[FloatArray, "dims"]:
         """-dS/dx at ``flat``; raises ``NotFiniteError`` naming the node."""
         slope = np.asarray(self.loss.call("value_and_slope", flat, self.terms)[1], dtype=np.float64)
         return -self.loss.check_slope(slope, flat, self.terms)
 
-    def bend(self, flat: FloatArray, direction: FloatArray) -> FloatArray:
+    def bend(self, flat: Float64[FloatArray, "dims"], direction: Float64[FloatArray, "dims"]) -> Float64[FloatArray, "dims"]:
         """d²S/dx² at ``flat`` times ``direction``."""
         return np.array(self.loss.call("bend", flat, direction, self.terms), dtype=np.float64)
 
     def ask(
         self,
-        price: FloatArray,
+        price: Float64[FloatArray, "dims"],
         *,
-        anchor: FloatArray | None = None,
-        weight: float | FloatArray = 0.0,
+        anchor: Float64[FloatArray, "dims"] | None = None,
+        weight: float | Float64[FloatArray, "dims"] = 0.0,
         step: float | None = None,
-    ) -> FloatArray:
+    ) -> Float64[FloatArray, "dims"]:
         """One round: offer ``price`` (flat) to every agent, and return all answers (flat).
 
         Raises:
@@ -91,7 +92,7 @@ class Exchange:
             raise RoundLimit
         prices = self.loss.unflatten(price)
         anchors = None if anchor is None else self.loss.unflatten(anchor)
-        weights = self.loss.unflatten(weight) if isinstance(weight, np.ndarray) and weight.ndim else None
+        weights = self.loss.unflatten(weight) if isinstance(weight, np.ndarray) else None
         fed: Mapping[str, FloatArray] = {}
         if self._fed:
             current = anchors or {name: self._last.get(name, self._held[name]) for name in self.loss.agents}
@@ -118,7 +119,7 @@ class Exchange:
         self._last.update(answers)
         return self.loss.flatten({name: answers[name] if name in answers else self._held[name] for name in self.loss.agents})
 
-    def _answer(self, name: str, offer: Offer, inputs: Mapping[str, FloatArray]) -> FloatArray:
+    def _answer(self, name: str, offer: Offer, inputs: Mapping[str, Float64[FloatArray, "..."]]) -> Float64[FloatArray, "*action"]:
         shape = self.loss.agents[name]
         try:
             raw = self._agents[name].respond(offer, inputs)
@@ -179,7 +180,7 @@ class Iterate:
 
     __slots__ = ("memory", "residual", "x")
 
-    def __init__(self, x: FloatArray, residual: float = np.inf, memory: Any = None) -> None:
+    def __init__(self, x: Float64[FloatArray, "dims"], residual: float = np.inf, memory: Any = None) -> None:
         self.x = x
         self.residual = residual
         self.memory = memory

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float64
 
 from hurwicz._foundation import FloatArray, GraphError, float64_scope
 from hurwicz.prices.graph import PriceGraph
@@ -27,11 +28,11 @@ class Explanation:
     """
 
     agent: str
-    price: FloatArray
-    edges: list[tuple[str, str, FloatArray]]
-    paths: list[tuple[tuple[str, ...], FloatArray]]
+    price: Float64[FloatArray, "*action"]
+    edges: list[tuple[str, str, Float64[FloatArray, "*action"]]]
+    paths: list[tuple[tuple[str, ...], Float64[FloatArray, "*action"]]]
 
-    def share(self, part: FloatArray) -> float:
+    def share(self, part: Float64[FloatArray, "*action"]) -> float:
         """A part's share of the price, by its component along it: shares over a cut sum to 1 (0/0 is 0)."""
         whole = float(np.sum(self.price * self.price))
         return float(np.sum(part * self.price)) / whole if whole > 0 else 0.0

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+from jaxtyping import Float64
 
 from hurwicz._foundation import FloatArray, GraphError, float64_scope
 from hurwicz.valuations.numbers import Numbers, numbers
@@ -29,7 +30,7 @@ class Node:
     inputs: tuple[str, ...] = ()
     function: Any = None
     shape: tuple[int, ...] = ()
-    data: FloatArray | None = None
+    data: Float64[FloatArray, "..."] | None = None
 
 
 class PriceGraph:
@@ -232,7 +233,9 @@ class PriceGraph:
         return svg(self)
 
 
-def as_actions(values: Mapping[str, Numbers], shapes: Mapping[str, tuple[int, ...]], what: str = "actions") -> dict[str, FloatArray]:
+def as_actions(
+    values: Mapping[str, Numbers], shapes: Mapping[str, tuple[int, ...]], what: str = "actions"
+) -> dict[str, Float64[FloatArray, "..."]]:
     """``values`` as float64 arrays of the agents' shapes, or one clear error."""
     unknown = sorted(set(values) - set(shapes))
     missing = sorted(set(shapes) - set(values))

@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
+from jaxtyping import Float, Float64
 
 from hurwicz._foundation import FloatArray, GraphError, NotFiniteError, float64_scope
 from hurwicz.prices.graph import Node, as_actions
@@ -17,8 +18,8 @@ from hurwicz.valuations.numbers import Numbers, numbers
 class Terms(NamedTuple):
     """What S is evaluated with besides the actions: source data, constraint multipliers, penalty weight."""
 
-    data: dict[str, FloatArray]
-    multipliers: dict[str, FloatArray]
+    data: dict[str, Float64[FloatArray, "..."]]
+    multipliers: dict[str, Float64[FloatArray, "..."]]
     penalty: float
 
 
@@ -53,12 +54,12 @@ class SystemLoss:
         """Where an agent's coordinates lie in the flat vector."""
         return self._slices[agent]
 
-    def flatten(self, actions: Mapping[str, Numbers]) -> FloatArray:
+    def flatten(self, actions: Mapping[str, Numbers]) -> Float64[FloatArray, "{self.size}"]:
         """All agents' actions as one vector of length ``size``."""
         checked = as_actions(actions, self.agents)
         return np.concatenate([checked[name].ravel() for name in self.agents])
 
-    def unflatten(self, vector: Numbers) -> dict[str, FloatArray]:
+    def unflatten(self, vector: Numbers) -> dict[str, Float64[FloatArray, "..."]]:
         """A vector of length ``size`` as actions by agent."""
         flat = numbers(vector, "actions", shape=(self.size,), finite=False)
         return {name: flat[self._slices[name]].reshape(shape) for name, shape in self.agents.items()}
@@ -76,11 +77,11 @@ class SystemLoss:
                 values[name] = data[name] if node.kind == "source" else actions[name]
         return values
 
-    def pieces(self, flat: Any) -> dict[str, Any]:
+    def pieces(self, flat: Float[Any, "dims"]) -> dict[str, Any]:
         """A flat vector as actions by agent (traceable)."""
         return {name: flat[self._slices[name]].reshape(shape) for name, shape in self.agents.items()}
 
-    def augmented(self, flat: Any, terms: Terms) -> Any:
+    def augmented(self, flat: Float[Any, "dims"], terms: Terms) -> Float[Any, ""]:
         """S plus the augmented Lagrangian of the hard constraints (S itself where there are none); traceable."""
         import jax.numpy as jnp
 
@@ -120,7 +121,7 @@ class SystemLoss:
     def terms(
         self,
         data: Mapping[str, Numbers] | None = None,
-        multipliers: Mapping[str, FloatArray] | None = None,
+        multipliers: Mapping[str, Float64[FloatArray, "..."]] | None = None,
         penalty: float = 1.0,
     ) -> Terms:
         """Checked data (the sources' own where not overridden) with multipliers (0 if not given) and penalty."""
@@ -139,11 +140,13 @@ class SystemLoss:
         with float64_scope():
             return self._compiled[piece](*arguments)
 
-    def system_hessian(self, flat: FloatArray, terms: Terms) -> FloatArray:
+    def system_hessian(self, flat: Float64[FloatArray, "dims"], terms: Terms) -> Float64[FloatArray, "dims dims"]:
         """The Hessian of S alone, shape (size, size)."""
         return np.asarray(self.call("system_hessian", flat, terms), dtype=np.float64)
 
-    def node_values(self, actions: Mapping[str, Numbers], data: Mapping[str, Numbers] | None = None) -> dict[str, FloatArray]:
+    def node_values(
+        self, actions: Mapping[str, Numbers], data: Mapping[str, Numbers] | None = None
+    ) -> dict[str, Float64[FloatArray, "..."]]:
         """The value of every node."""
         values = self.call("nodes", self.flatten(actions), self.terms(data))
         return {name: np.asarray(value, dtype=np.float64) for name, value in values.items()}
@@ -152,7 +155,7 @@ class SystemLoss:
         """S at ``actions``, money; constraints and costs are not in it."""
         return float(self.node_values(actions, data)[self.loss_name])
 
-    def prices(self, actions: Mapping[str, Numbers], data: Mapping[str, Numbers] | None = None) -> dict[str, FloatArray]:
+    def prices(self, actions: Mapping[str, Numbers], data: Mapping[str, Numbers] | None = None) -> dict[str, Float64[FloatArray, "..."]]:
         """p_i = -dS/dx_i at ``actions``, by agent, in money per unit of action.
 
         Raises:
@@ -164,13 +167,15 @@ class SystemLoss:
         _, slope = self.call("value_and_slope", flat, terms)
         return self.unflatten(-self.check_slope(np.asarray(slope), flat, terms))
 
-    def check_slope(self, slope: FloatArray, flat: FloatArray, terms: Terms) -> FloatArray:
+    def check_slope(
+        self, slope: Float64[FloatArray, "dims"], flat: Float64[FloatArray, "dims"], terms: Terms
+    ) -> Float64[FloatArray, "dims"]:
         """``slope`` itself if finite; else ``NotFiniteError`` naming the first node whose value or derivative is not."""
         if np.all(np.isfinite(slope)):
             return slope
         raise NotFiniteError(self._first_bad_node(flat, terms))
 
-    def _first_bad_node(self, flat: FloatArray, terms: Terms) -> str:
+    def _first_bad_node(self, flat: Float64[FloatArray, "dims"], terms: Terms) -> str:
         import jax
         import jax.numpy as jnp
 
@@ -193,7 +198,7 @@ class SystemLoss:
 
     def hessian_vector(
         self, actions: Mapping[str, Numbers], direction: Mapping[str, Numbers], data: Mapping[str, Numbers] | None = None
-    ) -> dict[str, FloatArray]:
+    ) -> dict[str, Float64[FloatArray, "..."]]:
         """d²S/dx² at ``actions`` applied to ``direction``."""
         return self.unflatten(np.asarray(self.call("bend", self.flatten(actions), self.flatten(direction), self.terms(data))))
 

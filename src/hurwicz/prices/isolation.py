@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, final
 
 import numpy as np
+from jaxtyping import Float64
 
 from hurwicz._foundation import AgentError, FloatArray, InputError
 from hurwicz.prices.offer import Offer, Respondent, Transcript
@@ -43,7 +44,9 @@ class IsolatedAgent:
 
     __slots__ = ("_ask", "_name", "_shape")
 
-    def __init__(self, name: str, shape: tuple[int, ...], ask: Callable[[str, Offer, Mapping[str, Any]], FloatArray]) -> None:
+    def __init__(
+        self, name: str, shape: tuple[int, ...], ask: Callable[[str, Offer, Mapping[str, Any]], Float64[FloatArray, "*action"]]
+    ) -> None:
         self._name = name
         self._shape = shape
         self._ask = ask
@@ -58,7 +61,7 @@ class IsolatedAgent:
         """Shape of the action."""
         return self._shape
 
-    def respond(self, offer: Offer, inputs: Mapping[str, Any]) -> FloatArray:
+    def respond(self, offer: Offer, inputs: Mapping[str, Any]) -> Float64[FloatArray, "*action"]:
         """The agent's answer, through the pipe."""
         return self._ask(self._name, offer, inputs)
 
@@ -83,7 +86,7 @@ class IsolatedAgents:
             raise InputError(f"isolate: the agents could not be built in their own process: {told}")
         self.handles: tuple[IsolatedAgent, ...] = tuple(IsolatedAgent(name, shape, self._ask) for name, shape in told.items())
 
-    def _ask(self, name: str, offer: Offer, inputs: Mapping[str, Any]) -> FloatArray:
+    def _ask(self, name: str, offer: Offer, inputs: Mapping[str, Any]) -> Float64[FloatArray, "*action"]:
         if not self._process.is_alive():
             raise AgentError("its process has ended", agent=name)
         self._pipe.send((name, offer, dict(inputs)))
@@ -135,13 +138,13 @@ def isolate(build: Callable[..., Sequence[Respondent]], *arguments: Any, timeout
 class ReplayedAgent:
     """Answers read from a transcript, in order; no cost, no type, no agent."""
 
-    def __init__(self, name: str, shape: tuple[int, ...], recorded: Sequence[tuple[Offer, FloatArray]]) -> None:
+    def __init__(self, name: str, shape: tuple[int, ...], recorded: Sequence[tuple[Offer, Float64[FloatArray, "*action"]]]) -> None:
         self.name = name
         self.shape = shape
         self._recorded = recorded
         self._next = 0
 
-    def respond(self, offer: Offer, inputs: Mapping[str, Any] | None = None) -> FloatArray:
+    def respond(self, offer: Offer, inputs: Mapping[str, Any] | None = None) -> Float64[FloatArray, "*action"]:
         """The next recorded answer; the offer must be the recorded one.
 
         Raises:

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
-from numpy.typing import NDArray
+from jaxtyping import Float64
 
-Array = NDArray[np.float64]
+from hurwicz._foundation import FloatArray
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Respondent(Protocol):
         """Shape of the action."""
         ...
 
-    def respond(self, offer: Offer, inputs: Mapping[str, Array]) -> Array:
+    def respond(self, offer: Offer, inputs: Mapping[str, Float64[FloatArray, "..."]]) -> Float64[FloatArray, "*action"]:
         """The agent's action. ``inputs`` are the values of the graph nodes that feed it (empty for a source agent)."""
         ...
 
@@ -65,4 +65,4 @@ class Respondent(Protocol):
 class Transcript:
     """Every offer and answer of a run, in order: what the agents revealed, and all that the planner knew."""
 
-    rounds: list[dict[str, tuple[Offer, Array]]] = field(default_factory=list)
+    rounds: list[dict[str, tuple[Offer, Float64[FloatArray, "*action"]]]] = field(default_factory=list)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, final
 
 import numpy as np
+from jaxtyping import Float64
 
 from hurwicz._foundation import FloatArray, InputError, Solution, Status
 from hurwicz.prices.agents import DeclaredAgent, PopulationAgent
@@ -73,7 +74,7 @@ class SatisficingAgent:
         """True while a member still searches."""
         return bool(self._searching.any())
 
-    def respond(self, offer: Offer, inputs: Mapping[str, Any] | None = None) -> FloatArray:
+    def respond(self, offer: Offer, inputs: Mapping[str, Any] | None = None) -> Float64[FloatArray, "*action"]:
         """One step of the search, or a whole search."""
         if offer.step is not None and offer.anchor is not None:
             return self._step(offer, np.asarray(offer.anchor, dtype=np.float64), inputs)
@@ -91,7 +92,7 @@ class SatisficingAgent:
                 break
         return x
 
-    def _step(self, offer: Offer, x: FloatArray, inputs: Mapping[str, Any] | None) -> FloatArray:
+    def _step(self, offer: Offer, x: Float64[FloatArray, "*action"], inputs: Mapping[str, Any] | None) -> Float64[FloatArray, "*action"]:
         following = self._agent.respond(offer, inputs)
         members = self._searching.shape
         paid = (offer.price * (following - x)).reshape(*members, -1).sum(axis=-1)
@@ -116,8 +117,8 @@ class Satisficed:
         residual_loss: the difference: what was left on the table.
     """
 
-    actions: dict[str, FloatArray]
-    effort: dict[str, FloatArray]
+    actions: dict[str, Float64[FloatArray, "..."]]
+    effort: dict[str, Float64[FloatArray, "*members"]]
     loss: float
     full_effort_loss: float
     residual_loss: float

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float64
 
 from hurwicz._foundation import FloatArray, InputError, float64_scope
 from hurwicz.valuations.family import AnyArray, namespace
@@ -21,7 +22,7 @@ class ActionSet(abc.ABC):
     def project(self, x: AnyArray) -> AnyArray:
         """The nearest point of the set."""
 
-    def interval(self) -> tuple[FloatArray, FloatArray] | None:
+    def interval(self) -> tuple[Float64[FloatArray, "*#action"], Float64[FloatArray, "*#action"]] | None:
         """(lower, upper) where the set is a product of intervals, else ``None``."""
         return None
 
@@ -66,7 +67,7 @@ class Box(ActionSet):
         """Clip."""
         return namespace(x).clip(x, self.lower, self.upper)
 
-    def interval(self) -> tuple[FloatArray, FloatArray]:
+    def interval(self) -> tuple[Float64[FloatArray, "*#action"], Float64[FloatArray, "*#action"]]:
         """The bounds."""
         return self.lower, self.upper
 
@@ -84,7 +85,7 @@ class WholeSpace(ActionSet):
         """The identity."""
         return x
 
-    def interval(self) -> tuple[FloatArray, FloatArray]:
+    def interval(self) -> tuple[Float64[FloatArray, "*#action"], Float64[FloatArray, "*#action"]]:
         """Infinite bounds."""
         return np.asarray(-np.inf), np.asarray(np.inf)
 

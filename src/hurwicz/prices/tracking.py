@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float64
 
 from hurwicz._foundation import FloatArray, GraphError, Solution
 from hurwicz.prices.dynamics import Dynamics
@@ -19,12 +20,12 @@ from hurwicz.valuations.numbers import Numbers, numbers
 class _Absent:
     """An agent that has left: its action stays where it was put."""
 
-    def __init__(self, name: str, action: FloatArray) -> None:
+    def __init__(self, name: str, action: Float64[FloatArray, "*action"]) -> None:
         self.name = name
         self.shape = action.shape
         self._action = action
 
-    def respond(self, offer: Offer, inputs: Mapping[str, Any]) -> FloatArray:
+    def respond(self, offer: Offer, inputs: Mapping[str, Any]) -> Float64[FloatArray, "*action"]:
         """The held action, whatever the offer."""
         del offer, inputs
         return self._action

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float64
 
 from hurwicz._foundation import FloatArray, float64_scope
 
@@ -172,7 +173,7 @@ class Waist:
         self._value_and_slope = jax.jit(jax.value_and_grad(loss))
         self._hessian = jax.jit(jax.hessian(loss))
 
-    def at(self, terms: Any) -> tuple[FloatArray, FloatArray]:
+    def at(self, terms: Any) -> tuple[Float64[FloatArray, "rows dims"], Float64[FloatArray, "rows"]]:
         """(A, b) under these data, multipliers and penalty; the last answer is kept."""
         if self._seen is None or self._seen[0] is not terms:
             with float64_scope():
@@ -180,21 +181,21 @@ class Waist:
             self._seen = (terms, np.asarray(matrix, dtype=np.float64), np.asarray(offset, dtype=np.float64))
         return self._seen[1], self._seen[2]
 
-    def value_and_gradient(self, y: FloatArray, terms: Any = None) -> tuple[float, FloatArray]:
+    def value_and_gradient(self, y: Float64[FloatArray, "rows"], terms: Any = None) -> tuple[float, Float64[FloatArray, "rows"]]:
         """(f(y), grad f(y))."""
         with float64_scope():
             value, slope = self._value_and_slope(y, self._terms if terms is None else terms)
             return float(value), np.asarray(slope, dtype=np.float64)
 
-    def value(self, y: FloatArray, terms: Any = None) -> float:
+    def value(self, y: Float64[FloatArray, "rows"], terms: Any = None) -> float:
         """f(y)."""
         return self.value_and_gradient(y, terms)[0]
 
-    def gradient(self, y: FloatArray, terms: Any = None) -> FloatArray:
+    def gradient(self, y: Float64[FloatArray, "rows"], terms: Any = None) -> Float64[FloatArray, "rows"]:
         """Formula: grad f(y), shape (d,): minus the aggregate's price."""
         return self.value_and_gradient(y, terms)[1]
 
-    def hessian(self, y: FloatArray, terms: Any = None) -> FloatArray:
+    def hessian(self, y: Float64[FloatArray, "rows"], terms: Any = None) -> Float64[FloatArray, "rows rows"]:
         """The Hessian of f, shape (d, d)."""
         with float64_scope():
             return np.asarray(self._hessian(y, self._terms if terms is None else terms), dtype=np.float64)

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
+from jaxtyping import Float64, Shaped
 from numpy.typing import NDArray
 
+from hurwicz._foundation import FloatArray
 from hurwicz.typespaces import TypeSpace
 
 
@@ -21,7 +23,7 @@ class Outcome:
         payments: agent name → what the agent pays the mechanism (negative: it receives).
     """
 
-    allocation: Mapping[str, NDArray[np.float64]]
+    allocation: Mapping[str, Float64[FloatArray, "*action"]]
     payments: Mapping[str, float]
 
 
@@ -34,8 +36,8 @@ class Outcomes:
         payments: agent name → payments to the mechanism, shape (batch,).
     """
 
-    allocation: Mapping[str, NDArray[np.float64]]
-    payments: Mapping[str, NDArray[np.float64]]
+    allocation: Mapping[str, Float64[FloatArray, "batch *action"]]
+    payments: Mapping[str, Float64[FloatArray, "batch"]]
 
     def one(self, index: int) -> Outcome:
         """The outcome at ``index`` of the batch."""
@@ -81,14 +83,14 @@ class BatchedDirectMechanism(DirectMechanism, Protocol):
     values in money, where they are computed numerically) and ``prior``.
     """
 
-    def outcomes(self, reports: Mapping[str, NDArray[Any]]) -> Outcomes:
+    def outcomes(self, reports: Mapping[str, Shaped[NDArray[Any], "batch *type"]]) -> Outcomes:
         """Outcomes of a batch of profiles: agent name → reports with the batch as leading axis."""
         ...
 
-    def values(self, agent: str, outcomes: Outcomes, true_types: NDArray[Any]) -> NDArray[np.float64]:
+    def values(self, agent: str, outcomes: Outcomes, true_types: Shaped[NDArray[Any], "batch *type"]) -> Float64[FloatArray, "batch"]:
         """v_i for every outcome of the batch, shape (batch,)."""
         ...
 
-    def welfares(self, outcomes: Outcomes, true_types: Mapping[str, NDArray[Any]]) -> NDArray[np.float64]:
+    def welfares(self, outcomes: Outcomes, true_types: Mapping[str, Shaped[NDArray[Any], "batch *type"]]) -> Float64[FloatArray, "batch"]:
         """Welfare of every outcome of the batch, shape (batch,)."""
         ...

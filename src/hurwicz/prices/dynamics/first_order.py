@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float64
 
 from hurwicz._foundation import FloatArray, InputError
 from hurwicz.prices.dynamics.protocol import Rule, relative, steepest_curvature
@@ -42,7 +43,7 @@ class GradientResponse(Rule):
     def __post_init__(self) -> None:
         _positive(self.step_size, "GradientResponse: step_size")
 
-    def init(self, exchange: Exchange, start: FloatArray) -> Iterate:
+    def init(self, exchange: Exchange, start: Float64[FloatArray, "dims"]) -> Iterate:
         """Steepness of S at the start."""
         bend = steepest_curvature(exchange, start)
         return Iterate(start, memory={"system": bend, "own": 0.0, "last": None, "count": 0})
@@ -95,7 +96,7 @@ class Proximal(Rule):
     def __post_init__(self) -> None:
         _positive(self.weight, "Proximal: weight")
 
-    def init(self, exchange: Exchange, start: FloatArray) -> Iterate:
+    def init(self, exchange: Exchange, start: Float64[FloatArray, "dims"]) -> Iterate:
         """Steepness of S at the start."""
         return Iterate(start, memory=(self.weight or max(1.001 * steepest_curvature(exchange, start), 1e-9), exchange.value(start)))
 
@@ -134,7 +135,7 @@ class Accelerated(Rule):
     def __post_init__(self) -> None:
         _positive(self.weight, "Accelerated: weight")
 
-    def init(self, exchange: Exchange, start: FloatArray) -> Iterate:
+    def init(self, exchange: Exchange, start: Float64[FloatArray, "dims"]) -> Iterate:
         """No momentum yet."""
         return Iterate(start, memory=(self.weight or max(1.001 * steepest_curvature(exchange, start), 1e-9), start, 1.0))
 
@@ -142,7 +143,7 @@ class Accelerated(Rule):
         """One proximal response at the point that the momentum leads to."""
         return self.answered(exchange, iterate)[0]
 
-    def answered(self, exchange: Exchange, iterate: Iterate) -> tuple[Iterate, FloatArray, float]:
+    def answered(self, exchange: Exchange, iterate: Iterate) -> tuple[Iterate, Float64[FloatArray, "dims"], float]:
         """A step; and what was answered to the price at the point ahead, at which weight, be the answer taken or not."""
         rho, ahead, momentum = iterate.memory
         price, value = exchange.price(ahead), exchange.value(ahead)
@@ -187,7 +188,7 @@ class Jacobi(Rule):
         if not 0 < self.damping <= 1:
             raise InputError(f"Jacobi: expected a damping in (0, 1], got {self.damping!r}")
 
-    def init(self, exchange: Exchange, start: FloatArray) -> Iterate:
+    def init(self, exchange: Exchange, start: Float64[FloatArray, "dims"]) -> Iterate:
         """Nothing to remember."""
         del exchange
         return Iterate(start)

@@ -6,6 +6,7 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 import scipy.sparse.linalg
+from jaxtyping import Float64
 
 from hurwicz._foundation import FloatArray
 from hurwicz.prices.exchange import Exchange, Iterate
@@ -27,7 +28,7 @@ class Dynamics(Protocol):
         """True where the next actions depend on the last alone: a repeated point then repeats for ever."""
         ...
 
-    def init(self, exchange: Exchange, start: FloatArray) -> Iterate:
+    def init(self, exchange: Exchange, start: Float64[FloatArray, "dims"]) -> Iterate:
         """The first iterate; may look at the loss, may ask the agents."""
         ...
 
@@ -39,7 +40,7 @@ class Dynamics(Protocol):
         """True where the residual is small enough."""
         ...
 
-    def result(self, iterate: Iterate) -> FloatArray:
+    def result(self, iterate: Iterate) -> Float64[FloatArray, "dims"]:
         """The actions to report."""
         ...
 
@@ -53,17 +54,17 @@ class Rule:
         """Residual within the tolerance."""
         return iterate.residual <= tol
 
-    def result(self, iterate: Iterate) -> FloatArray:
+    def result(self, iterate: Iterate) -> Float64[FloatArray, "dims"]:
         """The last actions."""
         return iterate.x
 
 
-def relative(change: FloatArray, x: FloatArray) -> float:
+def relative(change: Float64[FloatArray, "dims"], x: Float64[FloatArray, "dims"]) -> float:
     """Largest entry of ``change`` over 1 + the largest of ``x``."""
     return float(np.max(np.abs(change), initial=0.0) / (1.0 + np.max(np.abs(x), initial=0.0)))
 
 
-def steepest_curvature(exchange: Exchange, x: FloatArray) -> float:
+def steepest_curvature(exchange: Exchange, x: Float64[FloatArray, "dims"]) -> float:
     """Largest |eigenvalue| of the system loss's Hessian at ``x``.
 
     With a narrow waist S(x) = f(A x + b) exactly, Aᵀ F A having the eigenvalues of Gᵀ F G for G Gᵀ = A Aᵀ, and zeros; else by

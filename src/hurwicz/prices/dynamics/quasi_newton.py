@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float64
 
 from hurwicz._foundation import FloatArray, InputError
 from hurwicz.prices.dynamics.protocol import Rule, relative, steepest_curvature
@@ -39,7 +40,7 @@ class Anderson(Rule):
         if self.memory < 1:
             raise InputError(f"Anderson: expected a memory of at least 1, got {self.memory!r}")
 
-    def init(self, exchange: Exchange, start: FloatArray) -> Iterate:
+    def init(self, exchange: Exchange, start: Float64[FloatArray, "dims"]) -> Iterate:
         """No history."""
         rho = self.weight or max(1.001 * steepest_curvature(exchange, start), 1e-9)
         return Iterate(start, memory={"rho": rho, "at": start, "points": [], "gaps": [], "best": np.inf})
@@ -88,7 +89,7 @@ class Broyden(Rule):
 
     title: str = "Broyden on the aggregate"
 
-    def init(self, exchange: Exchange, start: FloatArray) -> Iterate:
+    def init(self, exchange: Exchange, start: Float64[FloatArray, "dims"]) -> Iterate:
         """One round at the start and one beside it."""
         y = self._aggregate(exchange, start)
         x, gap = self._miss(exchange, y)
@@ -101,14 +102,14 @@ class Broyden(Rule):
         return Iterate(x, relative(gap, y), {"y": y, "gap": gap, "inverse": inverse, "low": -np.inf, "high": np.inf, "short": short})
 
     @staticmethod
-    def _aggregate(exchange: Exchange, x: FloatArray) -> FloatArray:
+    def _aggregate(exchange: Exchange, x: Float64[FloatArray, "dims"]) -> Float64[FloatArray, "rows"]:
         waist = exchange.loss.waist
         if waist is None:
             return x
         matrix, offset = waist.at(exchange.terms)
         return np.asarray(matrix @ x + offset)
 
-    def _miss(self, exchange: Exchange, y: FloatArray) -> tuple[FloatArray, FloatArray]:
+    def _miss(self, exchange: Exchange, y: Float64[FloatArray, "rows"]) -> tuple[Float64[FloatArray, "dims"], Float64[FloatArray, "rows"]]:
         waist = exchange.loss.waist
         price = exchange.price(y) if waist is None else -waist.at(exchange.terms)[0].T @ waist.gradient(y, exchange.terms)
         x = exchange.ask(price)

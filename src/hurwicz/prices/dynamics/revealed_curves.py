@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from jaxtyping import Bool, Float64
+from numpy.typing import NDArray
 
 from hurwicz._foundation import FloatArray
 from hurwicz.prices.exchange import Exchange
@@ -19,6 +20,11 @@ _WIDEST_BLOCK = 16
 _KEPT = 8
 # Members at a time: what is worked out of so many stays in the processor's cache.
 _MEMBERS = 8192
+
+# By block: a number a coordinate, or a matrix a member.
+Slopes = list[Float64[FloatArray, "block"] | Float64[FloatArray, "members width width"]]
+# Answers (u, x) in order of u, and the derivatives at them.
+Curve = tuple[Float64[FloatArray, "answers members"], Float64[FloatArray, "answers members"], Float64[FloatArray, "answers members"]]
 
 
 @dataclass
@@ -33,22 +39,22 @@ class Revealed:
     """
 
     blocks: list[tuple[slice, int, int]]
-    xs: list[Float64[np.ndarray, "coordinates"]]
-    us: list[Float64[np.ndarray, "coordinates"]]
-    slopes: list[FloatArray]
-    guess: Float64[np.ndarray, "coordinates"]
+    xs: list[Float64[FloatArray, "dims"]]
+    us: list[Float64[FloatArray, "dims"]]
+    slopes: Slopes
+    guess: Float64[FloatArray, "dims"]
     pull: float
     whole: bool = True
     scale: float = np.inf
-    curves: dict[int, tuple[FloatArray, FloatArray, FloatArray]] = field(default_factory=dict)
+    curves: dict[int, Curve] = field(default_factory=dict)
 
     @classmethod
     def first(
         cls,
         exchange: Exchange,
-        x: Float64[np.ndarray, "coordinates"],
-        marginal: Float64[np.ndarray, "coordinates"],
-        guess: Float64[np.ndarray, "coordinates"],
+        x: Float64[FloatArray, "dims"],
+        marginal: Float64[FloatArray, "dims"],
+        guess: Float64[FloatArray, "dims"],
         pull: float,
     ) -> Revealed:
         """One answer, and slopes that are a guess."""
@@ -63,7 +69,7 @@ class Revealed:
         u = marginal + pull * x
         return cls(blocks, [x], [u], slopes, guess, pull, scale=tenth(u))
 
-    def learn(self, x: Float64[np.ndarray, "coordinates"], marginal: Float64[np.ndarray, "coordinates"]) -> Revealed:
+    def learn(self, x: Float64[FloatArray, "dims"], marginal: Float64[FloatArray, "dims"]) -> Revealed:
         """The model after another answer."""
         u = marginal + self.pull * x
         slopes = []
@@ -78,10 +84,10 @@ class Revealed:
 
     def _corrected(
         self,
-        slope: Float64[np.ndarray, "members width width"],
-        dx: Float64[np.ndarray, "members width"],
-        du: Float64[np.ndarray, "members width"],
-    ) -> Float64[np.ndarray, "members width width"]:
+        slope: Float64[FloatArray, "members width width"],
+        dx: Float64[FloatArray, "members width"],
+        du: Float64[FloatArray, "members width"],
+    ) -> Float64[FloatArray, "members width width"]:
         gap = dx - np.einsum("mij,mj->mi", slope, du)
         along = np.einsum("mi,mi->m", gap, du)
         safe = np.abs(along) > 1e-9 * np.linalg.norm(gap, axis=1) * np.linalg.norm(du, axis=1)
@@ -90,7 +96,7 @@ class Revealed:
         # Convex costs answer monotonely: M has no negative eigenvalue.
         return np.asarray(np.einsum("mij,mj,mkj->mik", vectors, np.clip(values, 0.0, 1.0 / self.pull), vectors))
 
-    def foresee(self, u: Float64[np.ndarray, "coordinates"]) -> tuple[Float64[np.ndarray, "coordinates"], list[FloatArray]]:
+    def foresee(self, u: Float64[FloatArray, "dims"]) -> tuple[Float64[FloatArray, "dims"], Slopes]:
         """(x at ``u``, slopes dx/du there by block: a number a coordinate, or a matrix a member)."""
         x = np.empty_like(u)
         slopes = []
@@ -108,8 +114,8 @@ class Revealed:
         return x, slopes
 
     def _on_curve(
-        self, where: slice, u: Float64[np.ndarray, "members"]
-    ) -> tuple[Float64[np.ndarray, "members"], Float64[np.ndarray, "members"]]:
+        self, where: slice, u: Float64[FloatArray, "members"]
+    ) -> tuple[Float64[FloatArray, "members"], Float64[FloatArray, "members"]]:
         us, xs, ends = self._curve(where)
         count, size = us.shape
         row = np.zeros(size, dtype=np.intp)
@@ -136,9 +142,7 @@ class Revealed:
         x = np.where(low, x0 + d0 * (u - u0), np.where(high, x1 + d1 * (u - u1), np.where(flat, x0, x)))
         return x, np.where(low, d0, np.where(high, d1, slope))
 
-    def _curve(
-        self, where: slice
-    ) -> tuple[Float64[np.ndarray, "answers members"], Float64[np.ndarray, "answers members"], Float64[np.ndarray, "answers members"]]:
+    def _curve(self, where: slice) -> Curve:
         """Answers (u, x) in order of u, and the curve's derivatives at them."""
         if where.start in self.curves:
             return self.curves[where.start]
@@ -167,11 +171,11 @@ class Revealed:
 
     def _bend_at_bounds(
         self,
-        us: Float64[np.ndarray, "answers members"],
-        xs: Float64[np.ndarray, "answers members"],
-        inner: Float64[np.ndarray, "secants members"],
-        ends: Float64[np.ndarray, "answers members"],
-        opening: Bool[np.ndarray, "answers members"],
+        us: Float64[FloatArray, "answers members"],
+        xs: Float64[FloatArray, "answers members"],
+        inner: Float64[FloatArray, "secants members"],
+        ends: Float64[FloatArray, "answers members"],
+        opening: Bool[NDArray[np.bool_], "answers members"],
     ) -> None:
         """The answer to the opening price, which is far from any equilibrium, may lie on a bound that pushes.
 
@@ -188,7 +192,7 @@ class Revealed:
                 ends[near] = np.where(bent, slope, ends[near])
                 ends[far] = np.where(bent, 0.0, ends[far])
 
-    def times(self, slopes: list[FloatArray], vector: Float64[np.ndarray, "*rows coordinates"]) -> Float64[np.ndarray, "*rows coordinates"]:
+    def times(self, slopes: Slopes, vector: Float64[FloatArray, "*rows dims"]) -> Float64[FloatArray, "*rows dims"]:
         """The block diagonal ``slopes`` times a flat vector, or times the rows of a matrix."""
         out = np.empty_like(vector)
         for (where, members, width), slope in zip(self.blocks, slopes, strict=True):
@@ -201,12 +205,12 @@ class Revealed:
         return out
 
 
-def tenth(u: Float64[np.ndarray, "coordinates"]) -> float:
+def tenth(u: Float64[FloatArray, "dims"]) -> float:
     """The size that nine tenths of the entries exceed."""
     return float(np.quantile(np.abs(u), 0.1)) + 1e-300 if u.size else 1e-300
 
 
-def stiffness(slopes: list[FloatArray]) -> Float64[np.ndarray, "coordinates"]:
+def stiffness(slopes: Slopes) -> Float64[FloatArray, "dims"]:
     """1 / diagonal of the slopes, flat."""
     flat = np.concatenate([slope if slope.ndim == 1 else np.einsum("mii->mi", slope).ravel() for slope in slopes])
     return np.asarray(1.0 / np.maximum(flat, 1e-300))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float64
 
 from hurwicz._foundation import FloatArray
 from hurwicz.prices.dynamics.protocol import Rule, relative
@@ -37,7 +38,7 @@ class SharingADMM(Rule):
     penalty: float | None = None
     title: str = "sharing ADMM"
 
-    def init(self, exchange: Exchange, start: FloatArray) -> Iterate:
+    def init(self, exchange: Exchange, start: Float64[FloatArray, "dims"]) -> Iterate:
         """Copy z at the start's mean contribution, no dual."""
         waist = exchange.loss.waist
         matrix, offset = (np.eye(start.size), np.zeros(start.size)) if waist is None else waist.at(exchange.terms)
@@ -49,12 +50,12 @@ class SharingADMM(Rule):
         return Iterate(start, memory=memory)
 
     @staticmethod
-    def _bend(exchange: Exchange, y: FloatArray) -> FloatArray:
+    def _bend(exchange: Exchange, y: Float64[FloatArray, "rows"]) -> Float64[FloatArray, "rows rows"]:
         waist = exchange.loss.waist
         return np.asarray(exchange.loss.call("hessian", y, exchange.terms)) if waist is None else waist.hessian(y, exchange.terms)
 
     @staticmethod
-    def _slope(exchange: Exchange, y: FloatArray) -> FloatArray:
+    def _slope(exchange: Exchange, y: Float64[FloatArray, "rows"]) -> Float64[FloatArray, "rows"]:
         waist = exchange.loss.waist
         return -exchange.price(y) if waist is None else waist.gradient(y, exchange.terms)
 
@@ -83,7 +84,7 @@ class SharingADMM(Rule):
         return Iterate(moved, residual, memory)
 
     @staticmethod
-    def _own_weight(exchange: Exchange, matrix: FloatArray) -> FloatArray:
+    def _own_weight(exchange: Exchange, matrix: Float64[FloatArray, "rows dims"]) -> Float64[FloatArray, "dims"]:
         size = np.abs(matrix)
         weight = np.empty(matrix.shape[1])
         for name, shape in exchange.loss.agents.items():
@@ -94,8 +95,14 @@ class SharingADMM(Rule):
         return weight
 
     def _prox(
-        self, exchange: Exchange, centre: FloatArray, offset: FloatArray, count: float, penalty: float, start: FloatArray
-    ) -> FloatArray:
+        self,
+        exchange: Exchange,
+        centre: Float64[FloatArray, "rows"],
+        offset: Float64[FloatArray, "rows"],
+        count: float,
+        penalty: float,
+        start: Float64[FloatArray, "rows"],
+    ) -> Float64[FloatArray, "rows"]:
         z = start
         for _ in range(50):
             # Divided by count: grad f(count z + b) + penalty (z - centre) = 0.
