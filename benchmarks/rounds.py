@@ -133,8 +133,8 @@ def _by_bisection(
     """x_i = min((p / (k theta_i))^(1/(k-1)), capacity_i) at the price p = 2 (target - sum x)."""
     low, high = 0.0, 2.0 * target
     answer = np.zeros_like(theta)
-    while high - low > 1e-15 * target:
-        price = 0.5 * (low + high)
+    # To the last digit of the price: a price that is small against the target moves everyone, and the total by N times as much.
+    while low < (price := 0.5 * (low + high)) < high:
         answer = np.minimum((price / (exponent * theta)) ** (1.0 / (exponent - 1.0)), capacity)
         low, high = (price, high) if price < 2.0 * (target - answer.sum()) else (low, price)
     return answer

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float64
 
 from hurwicz._foundation import (
     AgentError,
@@ -53,14 +54,14 @@ class Coordination:
         transcript: every offer and answer.
     """
 
-    actions: dict[str, FloatArray]
-    prices: dict[str, FloatArray]
+    actions: dict[str, Float64[FloatArray, "..."]]
+    prices: dict[str, Float64[FloatArray, "..."]]
     system_loss: float
     residual: float
     rounds: int
-    multipliers: dict[str, FloatArray] = field(default_factory=dict)
+    multipliers: dict[str, Float64[FloatArray, "..."]] = field(default_factory=dict)
     violation: float = 0.0
-    saddles: list[dict[str, FloatArray]] = field(default_factory=list)
+    saddles: list[dict[str, Float64[FloatArray, "..."]]] = field(default_factory=list)
     second_order: SecondOrder | None = None
     transcript: Transcript = field(default_factory=Transcript, repr=False)
 
@@ -85,14 +86,16 @@ def default_dynamics(loss: SystemLoss, convex: bool) -> Dynamics:
 
 @dataclass
 class _Reached:
-    x: FloatArray
+    x: Float64[FloatArray, "dims"]
     residual: float
     status: Status
     cause: str = ""
     error: Exception | None = None
 
 
-def drive(exchange: Exchange, dynamics: Dynamics, start: FloatArray, tol: float, progress: Progress | None = None) -> _Reached:
+def drive(
+    exchange: Exchange, dynamics: Dynamics, start: Float64[FloatArray, "dims"], tol: float, progress: Progress | None = None
+) -> _Reached:
     """The one loop: step until the dynamics terminates, diverges, runs out of rounds or meets a NaN."""
     exchange.start_from(start)
     iterate = Iterate(start)
@@ -134,7 +137,7 @@ def drive(exchange: Exchange, dynamics: Dynamics, start: FloatArray, tol: float,
     return _Reached(dynamics.result(iterate), iterate.residual, Status.STATIONARY_POINT)
 
 
-def _cycles(points: list[FloatArray]) -> bool:
+def _cycles(points: list[Float64[FloatArray, "dims"]]) -> bool:
     """True where the last point repeats the one before the last, exactly enough, while the step between them is large."""
     apart = float(np.max(np.abs(points[2] - points[1]), initial=0.0))
     return apart > 0 and float(np.max(np.abs(points[2] - points[0]), initial=0.0)) <= 1e-9 * apart
@@ -167,7 +170,7 @@ def coordinate(
         dynamics: how answers become offers; price Newton where the loss has a narrow waist, if omitted.
         start: first actions; zeros if omitted.
         data: values that replace those of sources, for this run.
-        tol: relative change of actions at which offers and answers agree.
+        tol: relative change of actions at which offers and answers agree; price Newton asks the same of the aggregate, in actions.
         max_rounds: broadcasts allowed in all.
         convex: True claims that S is convex (not that hard constraints are, which are looked at all the same); None lets the library
             look for a certificate.
@@ -230,7 +233,7 @@ class _Run:
         self.violation = 0.0
         self.ends: list[FloatArray] = []
 
-    def multi_start(self, origin: FloatArray, starts: int, seed: int) -> _Reached:
+    def multi_start(self, origin: Float64[FloatArray, "dims"], starts: int, seed: int) -> _Reached:
         """The best of several runs; later starts are normal draws around the first, as wide as the first run went."""
         best = self.from_start(origin)
         spread = 1.0 + float(np.max(np.abs(best.x - origin), initial=0.0))
@@ -246,7 +249,7 @@ class _Run:
                 self.tested = tested
         return best
 
-    def loss_change(self, here: FloatArray, there: FloatArray) -> float:
+    def loss_change(self, here: Float64[FloatArray, "dims"], there: Float64[FloatArray, "dims"]) -> float:
         """L(there) - L(here), the agents' part integrated from the marginal costs that they reveal on the way (8 rounds)."""
         way = there - here
         if not np.any(way):
@@ -261,7 +264,7 @@ class _Run:
             cost += share * float(pull * (point - self.exchange.ask(np.zeros_like(point), anchor=point, weight=pull)) @ way)
         return self.exchange.value(there) - self.exchange.value(here) + cost
 
-    def from_start(self, start: FloatArray) -> _Reached:
+    def from_start(self, start: Float64[FloatArray, "dims"]) -> _Reached:
         """Run from one start; a saddle on the way is left along its negative curvature."""
         dynamics = self.dynamics
         for _ in range(20):
@@ -287,7 +290,7 @@ class _Run:
             dynamics = dynamics if isinstance(dynamics, GradientResponse | Proximal | Accelerated) else Accelerated()
         return reached
 
-    def constrained(self, dynamics: Dynamics, start: FloatArray) -> _Reached:
+    def constrained(self, dynamics: Dynamics, start: Float64[FloatArray, "dims"]) -> _Reached:
         """Plain run, or the method of multipliers around it (Hestenes and Powell 1969)."""
         from hurwicz.prices.constraints import method_of_multipliers
 

@@ -15,12 +15,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float64
 
 from hurwicz._foundation import FloatArray
 from hurwicz.prices.constraints import update_multipliers
 from hurwicz.prices.dynamics.first_order import Accelerated
 from hurwicz.prices.dynamics.protocol import Rule, relative, steepest_curvature
-from hurwicz.prices.dynamics.revealed_curves import Revealed, stiffness, tenth
+from hurwicz.prices.dynamics.revealed_curves import Revealed, Slopes, stiffness, tenth
 from hurwicz.prices.exchange import Exchange, Iterate
 
 # Rounds in a row without the residual halving before the model counts as misled.
@@ -31,6 +32,8 @@ _PULL = 1e-9
 _MODEL_STEPS = 30
 # Half the aggregate's size: the answers were a multiple of what was foreseen, or nothing of it.
 _SURPRISE = 0.5
+# A sum's error over its terms' sizes, with room for the model's own solution of it.
+_ROUNDING = 1e-13
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,7 @@ class PriceNewton(Rule):
     title: str = "price Newton on the aggregate"
     _fallback: Accelerated = field(default_factory=Accelerated, repr=False)
 
-    def init(self, exchange: Exchange, start: FloatArray) -> Iterate:
+    def init(self, exchange: Exchange, start: Float64[FloatArray, "dims"]) -> Iterate:
         """One proximal round at the start, to see a first marginal cost of everyone."""
         steep = max(steepest_curvature(exchange, start), 1e-9)
         common = steep / max(_coupling(exchange), 1.0)
@@ -94,17 +97,20 @@ class PriceNewton(Rule):
         x = exchange.ask(price, anchor=foreseen, weight=weight)
         memory["surprise"] = _surprise(exchange, foreseen, x)
         # What the agents would have moved without the pull.
-        residual = relative((x - foreseen) * (1.0 + weight / stiff), x)
+        moved = (x - foreseen) * (1.0 + weight / stiff)
+        residual = relative(moved, x)
         memory["model"] = model.learn(x, price + weight * (foreseen - x))
         if not np.max(np.abs(x - last), initial=0.0) <= 10.0 * reach:
             memory["stalled"] = _PATIENCE
         elif not surprised:
             memory["stalled"] = 0 if residual < 0.5 * memory["best"] else memory["stalled"] + 1
             memory["best"] = min(memory["best"], residual)
-        return Iterate(x, residual, memory)
+        return Iterate(x, max(residual, _missed_total(exchange, moved, x)), memory)
 
     @staticmethod
-    def _feasible(exchange: Exchange, model: Revealed, foreseen: FloatArray) -> tuple[FloatArray, FloatArray, list[FloatArray]]:
+    def _feasible(
+        exchange: Exchange, model: Revealed, foreseen: Float64[FloatArray, "dims"]
+    ) -> tuple[Float64[FloatArray, "dims"], Float64[FloatArray, "dims"], Slopes]:
         """The method of multipliers on the model alone: no round is spent on it."""
         kept, before = exchange.terms, np.inf
         for _ in range(30):
@@ -138,7 +144,7 @@ def _coupling(exchange: Exchange) -> float:
     return 1.0 if waist is None else float(np.max((np.abs(waist.matrix) > 0).sum(axis=1), initial=1))
 
 
-def _surprise(exchange: Exchange, foreseen: FloatArray, x: FloatArray) -> float:
+def _surprise(exchange: Exchange, foreseen: Float64[FloatArray, "dims"], x: Float64[FloatArray, "dims"]) -> float:
     """How far the aggregate is from what was foreseen, between 0 and 1."""
     waist = exchange.loss.waist
     matrix = None if waist is None else waist.at(exchange.terms)[0]
@@ -147,13 +153,29 @@ def _surprise(exchange: Exchange, foreseen: FloatArray, x: FloatArray) -> float:
     return float(np.linalg.norm(here - ahead)) / size if size else 0.0
 
 
-def _solve_model(exchange: Exchange, model: Revealed) -> tuple[FloatArray, FloatArray, list[FloatArray]]:
+def _missed_total(exchange: Exchange, moved: Float64[FloatArray, "dims"], x: Float64[FloatArray, "dims"]) -> float:
+    """What the aggregate moved by, in actions of its largest weight and relative as ``relative`` is, beyond what rounding makes of it.
+
+    A million actions may be right to nine digits, and their total not to three of a price that is small against it.
+    """
+    waist = exchange.loss.waist
+    if waist is None:
+        return 0.0
+    matrix, offset = waist.at(exchange.terms)
+    largest = np.maximum(matrix.max(axis=1), -matrix.min(axis=1))
+    seen = largest > 0
+    rounding = _ROUNDING * (np.abs(x).sum() + np.abs(offset[seen]) / largest[seen])
+    beyond = np.abs(matrix @ moved)[seen] / largest[seen] - rounding
+    return float(np.max(beyond, initial=0.0) / (1.0 + np.max(np.abs(x), initial=0.0)))
+
+
+def _solve_model(exchange: Exchange, model: Revealed) -> tuple[Float64[FloatArray, "dims"], Float64[FloatArray, "dims"], Slopes]:
     """The actions that the model foresees at its own equilibrium, the prices Aᵀ q and the slopes there.
 
     By the proximal point method (Rockafellar 1976) with the model's small pull w: x <- R(Aᵀ q + w x), each step by Newton in R^d.
     """
     x, price = model.xs[-1], np.zeros_like(model.xs[-1])
-    slopes: list[FloatArray] = []
+    slopes: Slopes = []
     before = np.inf
     for _ in range(_MODEL_STEPS):
         found, price, slopes = _pulled(exchange, model, x)
@@ -167,7 +189,9 @@ def _solve_model(exchange: Exchange, model: Revealed) -> tuple[FloatArray, Float
     return x, price, slopes
 
 
-def _pulled(exchange: Exchange, model: Revealed, anchor: FloatArray) -> tuple[FloatArray, FloatArray, list[FloatArray]]:
+def _pulled(
+    exchange: Exchange, model: Revealed, anchor: Float64[FloatArray, "dims"]
+) -> tuple[Float64[FloatArray, "dims"], Float64[FloatArray, "dims"], Slopes]:
     """Solve y = A R(Aᵀ q + w anchor) + b with q = -grad f(y)."""
     waist = exchange.loss.waist
     if waist is None:
@@ -180,7 +204,7 @@ def _pulled(exchange: Exchange, model: Revealed, anchor: FloatArray) -> tuple[Fl
 
     pulled = model.pull * anchor
 
-    def miss(y: FloatArray) -> tuple[FloatArray, FloatArray, list[FloatArray]]:
+    def miss(y: FloatArray) -> tuple[FloatArray, FloatArray, Slopes]:
         x, slopes = model.foresee(pulled - matrix.T @ slope(y))
         return y - matrix @ x - offset, x, slopes
 
