@@ -152,7 +152,7 @@ def test_ceilings_of_the_settings():
 )
 def test_learned_rules_begin_at_simple_ones(make, head, simple, weights):
     rule = make()
-    learned = head if isinstance(rule, TableRule) else rule.init(jax.random.key(0), head)
+    learned = head if isinstance(rule, TableRule) else rule.init(jax.random.key(0), head=head)
     left = 0.8
     for h in range(3):
         bids = jnp.asarray(np.random.default_rng(h).dirichlet(np.ones(10)) * 0.9)
@@ -194,8 +194,8 @@ def test_a_static_head_sells_its_shares():
     for bids in (jnp.full(5, 0.2), jnp.zeros(5)):
         assert float(TableRule(5).sell(0, bids, jnp.asarray(0.6), head).quantity) == pytest.approx(0.3)
     with pytest.raises(InputError, match="head of shapes"):
-        NetworkRule(5, 2, width=4).init(jax.random.key(0), head)
-    NetworkRule(5, 2, width=4, asks=False).init(jax.random.key(0), head)
+        NetworkRule(5, 2, width=4).init(jax.random.key(0), head=head)
+    NetworkRule(5, 2, width=4, asks=False).init(jax.random.key(0), head=head)
     with pytest.raises(InputError, match="softness"):
         posted_price_head(5, jnp.asarray([0.4]), softness=0.6)
 

@@ -174,7 +174,7 @@ def test_crowd_modelling_as_published():
 
 def test_a_game_that_breaks_is_named_with_round_and_state():
     good = left_right()
-    broken = dataclasses.replace(good, reward=lambda h, flow, theta: jnp.log(flow - jnp.where(h == 1, 1.0, 0.0)))
+    broken = dataclasses.replace(good, reward=lambda h, flow, theta: jnp.log(flow + 0.1 - jnp.where(h == 1, 1.2, 0.0)))
     with pytest.raises(NotFiniteError, match="round 1, state 0"):
         broken.check()
     leaky = dataclasses.replace(good, move=lambda h, mass, flow, theta: 0.9 * good.move(h, mass, flow, theta))

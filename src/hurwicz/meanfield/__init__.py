@@ -2,6 +2,7 @@
 
 from hurwicz.meanfield.auction_settings import AUCTION_SETTINGS, Setting, auction_setting
 from hurwicz.meanfield.auctions import BatchedAuction, InMarket, Market, Sale, SellingRule, winning_probability
+from hurwicz.meanfield.beach_bar import beach_bar, softmax_congestion, spot_prices
 from hurwicz.meanfield.bidders import constant_absolute_risk, gaussian_drift, geometric_values, hyperbolic_discount
 from hurwicz.meanfield.ceilings import ceiling
 from hurwicz.meanfield.classic_games import (
@@ -58,6 +59,7 @@ __all__ = [
     "TableRule",
     "action_values",
     "auction_setting",
+    "beach_bar",
     "best_response",
     "best_values",
     "ceiling",
@@ -83,6 +85,8 @@ __all__ = [
     "rock_paper_scissors",
     "side_by_side",
     "simulate",
+    "softmax_congestion",
+    "spot_prices",
     "static_head",
     "susceptible_infected",
     "uniform_policy",

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Float64
 
-from hurwicz._foundation import InputError, float64_array
+from hurwicz._foundation import InputError, NotFiniteError, float64_array
 from hurwicz.meanfield.evaluation import Flow, records_of
 from hurwicz.meanfield.game import Mass, MeanFieldGame, Round
 
@@ -172,6 +172,9 @@ class BatchedAuction:
             sold, bids, wins = sale(h, flow, left, theta)
             return left - jnp.minimum(sold.quantity, bids @ wins)
 
+        def inspect(h: int, flow: Mass, left: Scalar, theta: Any) -> None:
+            _feasible(rule.sell(h, flow[:count].sum(axis=0), left, _weights(theta)), h, float(left), count)
+
         return MeanFieldGame(
             name="batched auction",
             states=count + 1,
@@ -183,6 +186,7 @@ class BatchedAuction:
             record=record,
             record_start=lambda theta: self.market(theta).supply,
             start=lambda theta: jnp.append(self.market(theta).initial, 0.0),
+            inspect=inspect,
             legal=np.vstack([np.ones((count, count), dtype=bool), np.arange(count) == 0]),
             state_labels=(*(f"{v:g}" for v in self.values), "out"),
             action_labels=tuple(f"{v:g}" for v in self.values),
@@ -211,6 +215,24 @@ class BatchedAuction:
             return (bids * winning_probability(bids, sold.quantity)) @ worth(sold, mass[: self.grid])
 
         return jax.vmap(round_of)(jnp.arange(self.rounds), flow, left).sum()
+
+
+def _feasible(sold: Sale, h: int, left: float, count: int) -> None:
+    quantity, prices = np.asarray(sold.quantity), np.asarray(sold.prices)
+    if quantity.shape != () or prices.shape != (count,):
+        raise InputError(
+            f"batched auction: expected a rule that sells one quantity at {count} prices, got shapes {quantity.shape} and {prices.shape} "
+            f"in round {h}"
+        )
+    if not (np.isfinite(quantity) and np.isfinite(prices).all()):
+        raise NotFiniteError(
+            f"batched auction: expected a finite quantity and finite prices from the rule, got NaN or infinity in round {h}"
+        )
+    if not -1e-12 <= float(quantity) <= left + 1e-9:
+        raise InputError(
+            f"batched auction: expected a rule that sells between 0 and what is left, got {float(quantity):.6g} in round {h} where "
+            f"{left:.6g} is left; take the least of the two in the rule"
+        )
 
 
 def _weights(theta: Any) -> Any:

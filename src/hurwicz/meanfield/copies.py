@@ -62,6 +62,12 @@ def side_by_side(game: MeanFieldGame, instances: Any, rules_of: InstanceOf) -> M
     def record(h: Round, flow: Mass, public: Public, theta: Rules) -> Public:
         return each(lambda f, p, t: game.next_record(h, f, p, t), apart(flow), public, theta=theta)
 
+    def inspect(h: int, flow: Mass, public: Public, theta: Rules) -> None:
+        for k in range(count):
+            instance, record = jax.tree.map(lambda leaf: jnp.asarray(leaf)[k], (instances, public))  # noqa: B023
+            if game.inspect is not None:
+                game.inspect(h, apart(flow)[k], record, rules_of(theta, instance))
+
     return replace(
         game,
         name=f"{game.name}, {count} side by side",
@@ -72,6 +78,7 @@ def side_by_side(game: MeanFieldGame, instances: Any, rules_of: InstanceOf) -> M
         record=record,
         record_start=lambda theta: each(game.first_record, theta=theta),
         start=lambda theta: each(game.begins, theta=theta).reshape(-1) / count,
+        inspect=inspect,
         legal=None if game.legal is None else np.tile(game.legal, (count, 1)),
         state_labels=(),
     )

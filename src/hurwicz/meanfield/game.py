@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Float64
 from numpy.typing import NDArray
 
-from hurwicz._foundation import InputError, NotFiniteError, float64_array, float64_scope
+from hurwicz._foundation import InputError, float64_array
 
 Rules: TypeAlias = Any  # any JAX pytree
 Round: TypeAlias = Any  # an integer, or JAX's tracer of one
@@ -42,6 +42,9 @@ class MeanFieldGame:
             ``reward`` and ``move`` take the public record of the round as one more argument at the end.
         record_start: theta → public record of round 0.
         legal: which actions each state allows, (states, actions); all of them where omitted. Entropy counts legal actions only.
+        reward_range: the least and the greatest reward that there can be, where rewards are bounded; :meth:`check` refuses others.
+        inspect: (h, L_h, public, theta) → None: raises where the rules ask for what cannot be (more sold than there is, say); called by
+            :meth:`check` with numbers, never traced. With or without a record, all four are given.
         start: theta → mu_0, where the rules or the setting decide how the population begins; ``initial`` otherwise.
         state_labels: what each state means, for plots.
         action_labels: what each action means.
@@ -71,6 +74,8 @@ class MeanFieldGame:
     record_start: Callable[[Rules], Public] | None = None
     start: Callable[[Rules], Float[Array, " states"]] | None = None
     legal: Bool[NDArray[np.bool_], "states actions"] | None = None
+    reward_range: tuple[float, float] | None = None
+    inspect: Callable[[int, Mass, Public, Rules], None] | None = None
     state_labels: tuple[str, ...] = ()
     action_labels: tuple[str, ...] = ()
 
@@ -86,6 +91,9 @@ class MeanFieldGame:
             raise InputError(f"{self.name}: expected record and record_start together, got one of them")
         if self.legal is not None and (self.legal.shape != (self.states, self.actions) or not bool(self.legal.any(axis=1).all())):
             raise InputError(f"{self.name}: expected legal of shape {(self.states, self.actions)} with an action in every state")
+
+        if self.reward_range is not None and not self.reward_range[0] < self.reward_range[1]:
+            raise InputError(f"{self.name}: expected a range of rewards (least, greatest), got {self.reward_range}")
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -120,51 +128,23 @@ class MeanFieldGame:
         """Where ``mass`` goes, (states,)."""
         return self.move(h, mass, flow, theta) if self.record is None else self.move(h, mass, flow, theta, public)
 
-    def check(self, theta: Rules = None, *, draws: int = 3, seed: int = 0) -> None:
-        """Try reward and move at random flows, round by round.
+    def check(self, theta: Rules = None, *, draws: int = 3, seed: int = 0, gradients: bool = True) -> None:
+        """Try the game's functions at random flows, round by round, and at flows that crowd on one point.
 
         Args:
             theta: the rules.
             draws: flows a round.
             seed: of the flows.
+            gradients: also try derivatives in flow, rules and public record: finite, and the ones that differences show.
 
         Raises:
-            InputError: another shape, mass that is lost, made or negative, or a move that is not linear in the mass.
-            NotFiniteError: NaN or infinity, with the round and state where it first happened.
+            InputError: a function that JAX cannot trace or differentiate, another shape, mass that is lost, made or negative, a move that
+                is not linear in the mass, rewards out of the declared range, or what ``inspect`` refuses.
+            NotFiniteError: NaN or infinity in a value or derivative, with the round and state where it first happened.
         """
-        rng = np.random.default_rng(seed)
-        cells = self.states * self.actions
-        with float64_scope():
-            import jax
-            import jax.numpy as jnp
+        from hurwicz.meanfield.checking import check_game
 
-            reward, move, record = jax.jit(self.rewards), jax.jit(self.moves), jax.jit(self.next_record)
-            public = self.first_record(theta)
-            for h in range(self.horizon):
-                for _ in range(draws):
-                    flow = jnp.asarray(rng.dirichlet(np.ones(cells)).reshape(self.states, self.actions))
-                    paid = np.asarray(reward(h, flow, public, theta))
-                    self._check_shape("reward", paid, (self.states, self.actions), h)
-                    other = jnp.asarray(rng.dirichlet(np.ones(cells)).reshape(self.states, self.actions))
-                    went, went_other = (np.asarray(move(h, mass, flow, public, theta)) for mass in (flow, other))
-                    self._check_shape("move", went, (self.states,), h)
-                    if abs(float(went.sum()) - 1.0) > 1e-9 or bool(np.any(went < -1e-12)):
-                        raise InputError(
-                            f"{self.name}: expected the move of round {h} to keep the mass (transition rows that sum to 1, none negative), "
-                            f"got a sum of {went.sum():.9g} and a least of {went.min():.3g}"
-                        )
-                    both = np.asarray(move(h, 0.5 * flow + 0.5 * other, flow, public, theta))
-                    if not np.allclose(both, 0.5 * went + 0.5 * went_other, atol=1e-12):
-                        raise InputError(f"{self.name}: expected the move of round {h} to be linear in the mass that is moved; it is not")
-                public = record(h, flow, public, theta)
-
-    def _check_shape(self, what: str, array: np.ndarray, shape: tuple[int, ...], h: int) -> None:
-        if array.shape != shape:
-            raise InputError(f"{self.name}: expected a {what} of shape {shape} in round {h}, got {array.shape}")
-        if not bool(np.all(np.isfinite(array))):
-            where = np.argwhere(~np.isfinite(array))[0]
-            place = f"state {where[0]}" + (f", action {where[1]}" if len(where) > 1 else "")
-            raise NotFiniteError(f"{self.name}: expected finite numbers from the {what}, got {array[tuple(where)]} in round {h}, {place}")
+        check_game(self, theta, draws=draws, seed=seed, gradients=gradients)
 
 
 def from_transition(*, transition: Transition, **fields: Any) -> MeanFieldGame:

@@ -68,17 +68,20 @@ class NetworkRule:
         """Numbers that the network puts out: payment steps, share, and what bids are asked for."""
         return self.grid + (self.grid if self.asks else 0)
 
-    def init(self, key: Key[Array, ""], head: Head | None = None) -> Layers:
+    def init(self, key: Key[Array, ""], rounds: int | None = None, *, head: Head | None = None) -> Layers:
         """Random weights.
 
         Args:
             key: of the draws.
+            rounds: the network's own, if given.
             head: a simple rule to begin with, from :func:`posted_price_head`, :func:`reserve_head` or :func:`first_price_head`. The output
                 layer then begins at zero and the biases at that rule: the network *is* the simple rule until it learns better.
 
         Raises:
-            InputError: a head of another shape.
+            InputError: other rounds than the network's, or a head of another shape.
         """
+        if rounds is not None and rounds != self.rounds:
+            raise InputError(f"network rule: expected {self.rounds} rounds, for which it was made, got {rounds}")
         inputs = self.rounds + 1 + (self.grid if self.sees_bids else 0)
         keys = jax.random.split(key, 2 * self.blocks + 2)
         layers: Layers = {"in": _dense(keys[0], inputs, self.width), "blocks": []}
