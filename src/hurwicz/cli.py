@@ -1,6 +1,6 @@
 """The command line: parse, call, print.
 
-Exit codes: 0 done, 1 a witness that does not replay, 2 bad input, 3 a solver that did not converge.
+Exit codes: 0 done, 1 a witness that does not replay, 2 bad input, 3 a solver that did not converge, 130 stopped by Ctrl-C.
 """
 
 from __future__ import annotations
@@ -57,9 +57,10 @@ def run(
     scenario: Annotated[Path | None, typer.Argument(help="A scenario file (TOML).", show_default=False)] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for result.json and report.html; out/NAME if left out.")] = None,
     as_json: AsJson = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoints in the folder, where rules are learned.")] = False,
     explain_schema: Annotated[bool, typer.Option("--explain-schema", help="Print every key of a scenario file and exit.")] = False,
 ) -> None:
-    """Run a scenario: coordinate its agents, pay them, audit the payments, write a result and a report."""
+    """Run a scenario: coordinate its agents, pay them, audit the payments, or learn rules; write a result and a report."""
     if explain_schema:
         _print_schema(as_json)
         return
@@ -67,7 +68,7 @@ def run(
         raise InputError("expected a scenario file; got none (example: hurwicz run examples/case118.toml)")
     from hurwicz.scenarios.loading import load_scenario
 
-    _run(load_scenario(scenario), scenario.stem, out or Path("out", scenario.stem), as_json)
+    _run(load_scenario(scenario), scenario.stem, out or Path("out", scenario.stem), as_json, resume=resume)
 
 
 @app.command(epilog="Example: hurwicz audit second_price --bidders 5 --prior uniform")
@@ -186,19 +187,22 @@ def info(as_json: AsJson = False) -> None:
     _console().print(table)
 
 
-def _run(scenario: Any, name: str, out: Path, as_json: bool) -> None:
+def _run(scenario: Any, name: str, out: Path, as_json: bool, *, resume: bool = False) -> None:
     """Run a checked scenario, print what it found, say which files it wrote."""
     from hurwicz.scenarios.running import run_scenario
 
     _prepare()
     with _progress() as progress:
-        done = run_scenario(scenario, name=name, out=out, progress=progress)
+        done = run_scenario(scenario, name=name, out=out, progress=progress, resume=resume)
     if as_json:
         typer.echo(json.dumps(done.result, indent=2))
     else:
         _console().print(*done.tables, sep="\n")
         for path in done.files:
             typer.echo(f"wrote {path}")
+    if done.interrupted:
+        typer.echo(f"hurwicz: {done.message}", err=True)
+        raise typer.Exit(130)
     if not done.converged:
         raise SolverError(f"did not converge: {done.message}")
 

@@ -12,7 +12,7 @@ from jaxtyping import Float64
 from hurwicz._foundation import FloatArray, float64_scope
 from hurwicz.meanfield import BatchedAuction, SellingRule, records_of, winning_probability
 
-_NOBODY = 1e-9  # share of the population below which a mean bid means nothing
+_NOBODY = 1e-3  # share of a value's bidders at the uniform start, below which their mean bid means nothing
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,8 @@ def auction_outcome(
         sold, collected, left, prices, chances = (np.asarray(row, dtype=np.float64) for row in rows)
     bidders = mass[:, : auction.grid]
     heads = bidders.sum(axis=2)
-    bids = np.where(heads > _NOBODY, (bidders @ auction.values) / np.maximum(heads, _NOBODY), np.nan)
+    some = heads > _NOBODY / auction.grid
+    bids = np.where(some, (bidders @ auction.values) / np.where(some, heads, 1.0), np.nan)
     return AuctionOutcome(float(revenue), float(welfare), sold, collected, left, bids, prices, chances)
 
 

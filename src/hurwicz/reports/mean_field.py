@@ -20,7 +20,11 @@ _PANELS = 6  # beyond, rounds are picked evenly
 
 
 def learning_plot(
-    histories: Mapping[str, Float64[FloatArray, " ..."]], levels: Mapping[str, float], *, ylabel: str = "objective"
+    histories: Mapping[str, Float64[FloatArray, " ..."]],
+    levels: Mapping[str, float],
+    *,
+    ylabel: str = "objective",
+    best: np.ufunc = np.maximum,
 ) -> Figure:
     """The objective against the steps of the designer, with what it is compared with as horizontals.
 
@@ -28,12 +32,13 @@ def learning_plot(
         histories: label (of a seed, say) → objective by step.
         levels: name → objective of another rule.
         ylabel: what the objective is.
+        best: ``np.maximum`` where more is better, ``np.minimum`` where less is.
     """
     axes = _axes(6.4, 3.4)
     for k, (label, history) in enumerate(histories.items()):
         colour = _COLOURS[0] if len(histories) == 1 else _COLOURS[k % len(_COLOURS)]
         axes.plot(np.arange(1, len(history) + 1), history, color=colour, lw=0.7, alpha=0.45)
-        axes.plot(np.arange(1, len(history) + 1), np.maximum.accumulate(history), color=colour, lw=1.8, label=f"{label}, best so far")
+        axes.plot(np.arange(1, len(history) + 1), best.accumulate(history), color=colour, lw=1.8, label=f"{label}, best so far")
     for k, (name, level) in enumerate(levels.items()):
         axes.axhline(level, color=_INK, lw=0.9, ls=("--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)))[k % 4], label=f"{name}: {level:.4f}")
     axes.set_xlabel("step of the designer")

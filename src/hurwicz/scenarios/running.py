@@ -7,11 +7,13 @@ import os
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from hurwicz._foundation import InputError
 from hurwicz.reports import Page
+from hurwicz.scenarios.mean_field.schema import Designed
 from hurwicz.scenarios.schema import Scenario
 
 Progress = Callable[[str, float], None]
@@ -28,6 +30,7 @@ class Run:
         converged: False where the method stopped early; ``message`` then says why, and ``result`` is what it reached.
         files: the files written.
         attachments: further files to write beside the result: name → content.
+        interrupted: True where it was stopped by hand; ``result`` is then the best so far.
     """
 
     result: dict[str, Any]
@@ -37,9 +40,12 @@ class Run:
     message: str = ""
     files: list[Path] = field(default_factory=list)
     attachments: dict[str, str] = field(default_factory=dict)
+    interrupted: bool = False
 
 
-def run_scenario(scenario: Scenario, *, name: str = "scenario", out: Path | None = None, progress: Progress | None = None) -> Run:
+def run_scenario(
+    scenario: Scenario, *, name: str = "scenario", out: Path | None = None, progress: Progress | None = None, resume: bool = False
+) -> Run:
     """Run a scenario and, where ``out`` is given, write ``result.json`` and ``report.html`` there.
 
     Args:
@@ -47,12 +53,13 @@ def run_scenario(scenario: Scenario, *, name: str = "scenario", out: Path | None
         name: what the report calls it.
         out: folder for the files; made if need be.
         progress: called with what is being done and the fraction done.
+        resume: go on from the checkpoints in ``out``; for scenarios that learn rules.
 
     Returns:
         The run; ``converged`` tells whether the result may be used.
 
     Raises:
-        InputError: the scenario names data that cannot be used, or ``out`` cannot be written.
+        InputError: the scenario names data that cannot be used, ``out`` cannot be written, or there is nothing to resume.
 
     Example:
         >>> from hurwicz.scenarios import DispatchScenario
@@ -62,7 +69,9 @@ def run_scenario(scenario: Scenario, *, name: str = "scenario", out: Path | None
     """
     if out is not None:
         _writable(out)
-    run = _runner(scenario)(scenario, name, progress or _silent)
+    if resume:
+        _resumable(scenario, out)
+    run = _runner(scenario, out, resume)(scenario, name, progress or _silent)
     if out is not None:
         contents = {
             "result.json": json.dumps(run.result, indent=2, allow_nan=False) + "\n",
@@ -73,7 +82,11 @@ def run_scenario(scenario: Scenario, *, name: str = "scenario", out: Path | None
     return run
 
 
-def _runner(scenario: Scenario) -> Callable[[Any, str, Progress], Run]:
+def _runner(scenario: Scenario, out: Path | None, resume: bool) -> Callable[[Any, str, Progress], Run]:
+    if isinstance(scenario, Designed):
+        from hurwicz.scenarios.mean_field import run_designed
+
+        return partial(run_designed, folder=out, resume=resume)
     if scenario.kind == "auction":
         from hurwicz.scenarios.auction import run_auction
 
@@ -93,6 +106,15 @@ def _runner(scenario: Scenario) -> Callable[[Any, str, Progress], Run]:
     from hurwicz.scenarios.target import run_target
 
     return run_target
+
+
+def _resumable(scenario: Scenario, out: Path | None) -> None:
+    if not isinstance(scenario, Designed):
+        raise InputError(
+            f"--resume: expected a scenario that learns rules, which keeps checkpoints; got kind {scenario.kind!r}; run it without --resume"
+        )
+    if out is None:
+        raise InputError("resume: expected the folder of the checkpoints; got none; name it by out")
 
 
 def _silent(what: str, fraction: float) -> None:

@@ -4,24 +4,18 @@ from __future__ import annotations
 
 import difflib
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import BaseModel, Field, ValidationInfo, field_validator, model_validator
 
+from hurwicz.scenarios.keys import Finite, Positive, Table, beside
+from hurwicz.scenarios.mean_field.schema import BatchedAuctionScenario, BeachBarScenario
 from hurwicz.settings import BEYOND_ONE_LIAR, CORE_PROPERTIES, PROPERTIES
 
 Rule = Literal["linear", "own_path", "clarke", "expected_externality"]
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
-class _Table(BaseModel):
-    """A table of the file: no unknown keys, no number out of text, no NaN."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-
-class Prior(_Table):
+class Prior(Table):
     """What is commonly believed of an agent's type before it speaks: uniform on an interval."""
 
     low: Positive = Field(0.8, description="least cost multiplier that a generator may have")
@@ -36,7 +30,7 @@ class Prior(_Table):
         return self
 
 
-class Audit(_Table):
+class Audit(Table):
     """How hard the auditor looks at a grid, where every report that it tries is a dispatch of its own."""
 
     enabled: bool = Field(True, description="audit every payment rule that was asked for")
@@ -46,7 +40,7 @@ class Audit(_Table):
     most_seconds: Positive = Field(20.0, description="time after which a property of a rule is given up without a verdict, with a note")
 
 
-class DispatchScenario(_Table):
+class DispatchScenario(Table):
     """Coordinate the generators of a power grid by prices, pay them, and audit the payments."""
 
     kind: Literal["dispatch"] = Field(description='"dispatch"')
@@ -90,7 +84,7 @@ CLARKE_AGENTS = 10_000_000
 """Clarke transfers are one number an agent: the most agents of a population for whom they are computed."""
 
 
-class TypePrior(_Table):
+class TypePrior(Table):
     """What is commonly believed of an agent's cost coefficient before it speaks: uniform on an interval."""
 
     low: Positive = Field(description="least cost coefficient lambda that an agent may have")
@@ -103,7 +97,7 @@ class TypePrior(_Table):
         return self
 
 
-class Population(_Table):
+class Population(Table):
     """Agents without names: types drawn evenly from a box, each agent with a capacity."""
 
     size: int = Field(ge=1, le=100_000_000_000, description="how many agents")
@@ -125,7 +119,7 @@ class Population(_Table):
         return self
 
 
-class TargetScenario(_Table):
+class TargetScenario(Table):
     """Bring the sum of many agents' actions to a target: S(x) = weight (sum x - target)², C_i(x_i) = lambda_i x_i²."""
 
     kind: Literal["target"] = Field(description='"target"')
@@ -165,7 +159,7 @@ class TargetScenario(_Table):
         return self
 
 
-class MechanismTable(_Table):
+class MechanismTable(Table):
     """A mechanism by name or from a file, with who takes part and what is believed of them."""
 
     mechanism: str = Field(description="a name that `hurwicz audit --list` shows, or FILE.py:FUNCTION, relative to this scenario")
@@ -191,15 +185,15 @@ class MechanismTable(_Table):
     @classmethod
     def _found(cls, mechanism: str, info: ValidationInfo) -> str:
         """A file is meant relative to the scenario's own folder."""
-        return _beside(mechanism, info) if ".py" in mechanism else mechanism
+        return beside(mechanism, info.context) if ".py" in mechanism else mechanism
 
     @field_validator("prior")
     @classmethod
     def _priors_found(cls, prior: str | list[str], info: ValidationInfo) -> str | list[str]:
         """The same for files of past types."""
         if isinstance(prior, list):
-            return [_beside(text, info) if text.endswith(".csv") else text for text in prior]
-        return _beside(prior, info) if prior.endswith(".csv") else prior
+            return [beside(text, info.context) if text.endswith(".csv") else text for text in prior]
+        return beside(prior, info.context) if prior.endswith(".csv") else prior
 
 
 PROPERTY_GROUPS = {"core": CORE_PROPERTIES, "beyond_one_liar": BEYOND_ONE_LIAR, "all": PROPERTIES}
@@ -240,7 +234,7 @@ class EquilibriumScenario(MechanismTable):
 AuctionRule = Literal["vcg", "core", "pay_as_bid"]
 
 
-class BundleBid(_Table):
+class BundleBid(Table):
     """A price for a bundle: all of it or nothing."""
 
     bidder: str = Field(min_length=1, description="who bids")
@@ -248,7 +242,7 @@ class BundleBid(_Table):
     price: float = Field(ge=0, allow_inf_nan=False, description="what is bid for it")
 
 
-class AuctionScenario(_Table):
+class AuctionScenario(Table):
     """Clear a combinatorial auction: who wins which bundles, and what each pays."""
 
     kind: Literal["auction"] = Field(description='"auction"')
@@ -266,7 +260,7 @@ class AuctionScenario(_Table):
     @field_validator("file")
     @classmethod
     def _resolved(cls, file: str | None, info: ValidationInfo) -> str | None:
-        return _beside(file, info) if file is not None and file.endswith(".txt") else file
+        return beside(file, info.context) if file is not None and file.endswith(".txt") else file
 
     @model_validator(mode="after")
     def _complete(self) -> AuctionScenario:
@@ -281,11 +275,6 @@ class AuctionScenario(_Table):
         return self
 
 
-def _beside(path: str, info: ValidationInfo) -> str:
-    folder = (info.context or {}).get("folder")
-    return path if folder is None or Path(path).is_absolute() else str(Path(folder, path))
-
-
 def table_of(annotation: object) -> type[BaseModel] | None:
     """The table that a key holds, one or a list of them, optional or not; ``None`` for a plain value."""
     parts = get_args(annotation)
@@ -293,12 +282,14 @@ def table_of(annotation: object) -> type[BaseModel] | None:
     return next((part for part in candidates if isinstance(part, type) and issubclass(part, BaseModel)), None)
 
 
-Scenario = AuctionScenario | AuditScenario | DispatchScenario | EquilibriumScenario | TargetScenario
-KINDS: dict[
-    str, type[AuctionScenario] | type[AuditScenario] | type[DispatchScenario] | type[EquilibriumScenario] | type[TargetScenario]
-] = {
+Scenario = (
+    AuctionScenario | AuditScenario | BatchedAuctionScenario | BeachBarScenario | DispatchScenario | EquilibriumScenario | TargetScenario
+)
+KINDS: dict[str, type[Scenario]] = {
     "auction": AuctionScenario,
     "audit": AuditScenario,
+    "batched_auction": BatchedAuctionScenario,
+    "beach_bar": BeachBarScenario,
     "dispatch": DispatchScenario,
     "equilibrium": EquilibriumScenario,
     "target": TargetScenario,
