@@ -8,6 +8,8 @@ import pytest
 
 from hurwicz._foundation import InputError
 from hurwicz.designers import EquilibriumMap
+from hurwicz.designers.descent_step import descent_step
+from hurwicz.equilibria.mean_field import OnlineMirrorDescent
 from hurwicz.meanfield import BatchedAuction, TableRule
 
 AUCTION = BatchedAuction(rounds=2, supply=0.8, grid=5)
@@ -72,3 +74,25 @@ def test_checkpoints_hold_the_root_of_the_states():
 def test_what_cannot_be_differentiated_is_refused(change, message):
     with pytest.raises(InputError, match=message):
         EquilibriumMap(**{"tau": 0.2, "rate": 2.0, "steps": 10, **change})
+
+
+def test_the_step_that_is_differentiated_is_the_one_of_mirror_descent():
+    rng = np.random.default_rng(2)
+    large = BatchedAuction(rounds=2, supply=0.8, grid=45)  # more than 2000 cells: the loop over rounds is unrolled
+    for auction in (AUCTION, large):
+        rule, zeta = TableRule(auction.grid), None
+        game, weights = auction.game(rule), rule.init(jax.random.key(0), 2)
+        zeta = jnp.asarray(3.0 * rng.normal(size=game.shape))
+        ours = descent_step(game, zeta, weights, 0.2, 2.0)
+        assert np.allclose(ours, OnlineMirrorDescent(2.0).step(game, zeta, 0, weights, 0.2), atol=1e-12)
+
+
+def test_one_compilation_serves_every_weight_of_entropy():
+    weights = weights_drawn(2)
+    equilibrium = EquilibriumMap(tau=0.2, rate=2.0, steps=20)
+    slope = jax.jit(jax.grad(lambda w, tau: AUCTION.revenue(RULE, equilibrium(GAME, w, tau), w)))
+    for tau in (0.2, 0.5, 1.0):  # at 1 the rate is lowered to 1 / tau
+        own = EquilibriumMap(tau=tau, rate=min(2.0, 1.0 / tau), steps=20)
+        wanted = jax.grad(revenue(own))(weights)
+        assert np.allclose(slope(weights, tau)["share"], wanted["share"], atol=1e-14)
+    assert slope._cache_size() == 1

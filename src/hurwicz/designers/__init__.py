@@ -1,7 +1,21 @@
 """Find a mechanism: derivatives through the equilibrium that its rules induce."""
 
+from hurwicz.designers.auction_baselines import best_posted_prices, best_reserve_schedule, first_price_schedule
+from hurwicz.designers.derivative_free import annealing, zeroth_order
 from hurwicz.designers.mean_field_adjoint import meanfield_adjoint
 from hurwicz.designers.mean_field_gradient import EquilibriumMap
 from hurwicz.designers.mean_field_problem import DesignProblem, MeanFieldDesign, auction_problem, evaluate_design
 
-__all__ = ["DesignProblem", "EquilibriumMap", "MeanFieldDesign", "auction_problem", "evaluate_design", "meanfield_adjoint"]
+__all__ = [
+    "DesignProblem",
+    "EquilibriumMap",
+    "MeanFieldDesign",
+    "annealing",
+    "auction_problem",
+    "best_posted_prices",
+    "best_reserve_schedule",
+    "evaluate_design",
+    "first_price_schedule",
+    "meanfield_adjoint",
+    "zeroth_order",
+]

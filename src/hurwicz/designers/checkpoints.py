@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import zipfile
@@ -54,7 +55,7 @@ def load_checkpoint(path: Path, like: Any) -> tuple[Any, dict[str, Any]]:
         InputError: a checkpoint of other arrays than expected.
     """
     try:
-        with np.load(path, allow_pickle=False) as held:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as held:
             meta = json.loads(str(held[_META]))
             leaves = [held[f"leaf{i}"] for i in range(len(held.files) - 1)]
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:

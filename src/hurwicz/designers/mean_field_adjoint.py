@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +13,10 @@ import jax
 import jax.numpy as jnp
 import optax  # type: ignore[import-untyped]
 
-from hurwicz._foundation import Solution
-from hurwicz.designers.mean_field_problem import DesignProblem, MeanFieldDesign, Theta
+from hurwicz._foundation import InputError, Solution
+from hurwicz.designers.derivative_free import normal_like
+from hurwicz.designers.differentiability import check_traceable, explain_no_slope
+from hurwicz.designers.mean_field_problem import DesignProblem, MeanFieldDesign, Theta, value_of
 from hurwicz.designers.searching import Move, Progress, run_search
 
 
@@ -25,6 +28,9 @@ def meanfield_adjoint(
     steps: int = 200,
     seed: int = 0,
     start: Theta | None = None,
+    entropy: Callable[[int], float] | None = None,
+    smoothing: float = 0.0,
+    samples: int = 2,
     tolerance: float = 0.0,
     checkpoint: Path | None = None,
     every: int = 10,
@@ -40,6 +46,10 @@ def meanfield_adjoint(
         steps: gradients, at least 1.
         seed: of the start.
         start: the first theta; the problem's own start if omitted.
+        entropy: step → the weight of the entropy that the gradient is computed with, the problem's own tau if omitted. A schedule that
+            begins high and ends at tau crosses the steps that a fine tau puts into the objective; values are always measured at tau.
+        smoothing: r: the gradient is averaged over theta + r u and theta - r u, u standard normal; 0 for the gradient at theta itself.
+        samples: u a step, where there is smoothing.
         tolerance: norm of the gradient at which to stop; 0 for never.
         checkpoint: file to keep the run in; written whole or not at all.
         every: steps between two checkpoints.
@@ -50,7 +60,7 @@ def meanfield_adjoint(
         The design at its equilibrium; ``stats["interrupted"]`` says whether Ctrl-C ended it: the best so far is returned and kept.
 
     Raises:
-        InputError: no steps, or a checkpoint of another run.
+        InputError: no steps, a checkpoint of another run, or a function that JAX cannot differentiate: the message names it.
         NotFiniteError: NaN or infinity, with the round and state where it first happened.
 
     Example:
@@ -63,8 +73,17 @@ def meanfield_adjoint(
 
     Source: Corecco et al. (arXiv 2510.21442), algorithm 1 (AMID).
     """
+    if not (math.isfinite(smoothing) and smoothing >= 0.0) or samples < 1:
+        raise InputError(f"{problem.name}: expected smoothing >= 0 and samples >= 1, got {smoothing} and {samples}")
+    if steps < 1:
+        raise InputError(f"{problem.name}: expected steps >= 1, got {steps}")
     chosen = optax.adam(optax.cosine_decay_schedule(1e-2, steps)) if optimiser is None else optimiser
-    search = _Adjoint(differentiate, chosen, f"Adam, cosine over {steps} steps" if optimiser is None else "an optimiser of one's own")
+    described = f"Adam, cosine over {steps} steps" if optimiser is None else "an optimiser of one's own"
+    if smoothing:
+        described += f", smoothed by {smoothing:g} over {samples} samples"
+    if entropy is not None:
+        described += ", entropy by a schedule"
+    search = _Adjoint(differentiate, chosen, described, entropy, smoothing, samples)
     return run_search(
         problem,
         search,
@@ -84,32 +103,51 @@ class _Adjoint:
     differentiate: str
     optimiser: optax.GradientTransformation
     described: str
+    entropy: Callable[[int], float] | None
+    smoothing: float
+    samples: int
 
     @property
     def name(self) -> str:
         return f"adjoint ({self.differentiate}; {self.described})"
 
     def init(self, problem: DesignProblem, theta: Theta) -> Any:
-        problem.equilibrium(self.differentiate)
+        problem.equilibrium(self.differentiate)  # refuses an unknown way before anything is computed
+        check_traceable(problem, theta)
         return self.optimiser.init(theta)
 
     def step(self, problem: DesignProblem, theta: Theta, state: Any, key: Any, k: int) -> Move:
-        del key, k
-        value, slope, norm = value_and_gradient(problem, self.differentiate)(theta)
+        tau = problem.tau if self.entropy is None else float(self.entropy(k))
+        if not (math.isfinite(tau) and tau > 0.0):
+            raise InputError(f"{problem.name}: expected a weight of entropy > 0 from the schedule, got {tau} at step {k}")
+        here = value_and_gradient(problem, self.differentiate)
+        if self.smoothing:
+            value, slope = value_of(problem)(theta), self._smoothed(here, theta, tau, key)
+        else:
+            value, slope = here(theta, tau)
+            value = value if tau == problem.tau else value_of(problem)(theta)
+        norm = optax.tree.norm(slope)
+        if k == 0 and float(norm) == 0.0:
+            explain_no_slope(problem, theta)
         updates, after = self.optimiser.update(jax.tree.map(jnp.negative, slope), state, theta)
         return Move(optax.apply_updates(theta, updates), after, theta, value, norm)
+
+    def _smoothed(self, here: Callable[..., Any], theta: Theta, tau: float, key: Any) -> Theta:
+        total = jax.tree.map(jnp.zeros_like, theta)
+        for one in jax.random.split(key, self.samples):
+            u = normal_like(one, theta)
+            for sign in (1.0, -1.0):
+                slope = here(jax.tree.map(lambda t, d, sign=sign: t + sign * self.smoothing * d, theta, u), tau)[1]
+                total = jax.tree.map(jnp.add, total, slope)
+        return jax.tree.map(lambda t: t / (2.0 * self.samples), total)
 
 
 @functools.lru_cache(maxsize=64)
 def value_and_gradient(problem: DesignProblem, differentiate: str) -> Callable[..., Any]:
-    """Value, gradient and its norm: theta → (objective, its gradient, the gradient's norm), compiled once a problem."""
+    """Value and gradient: (theta, tau) → (objective, its gradient in theta), compiled once a problem, whatever tau is."""
     equilibrium = problem.equilibrium(differentiate)
 
-    def worth(theta: Theta) -> Any:
-        return problem.objective(theta, equilibrium(problem.game, theta))
+    def worth(theta: Theta, tau: Any) -> Any:
+        return problem.objective(theta, equilibrium(problem.game, theta, tau))
 
-    def both(theta: Theta) -> Any:
-        value, slope = jax.value_and_grad(worth)(theta)
-        return value, slope, optax.tree.norm(slope)
-
-    return jax.jit(both)
+    return jax.jit(jax.value_and_grad(worth))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 import jax
@@ -16,7 +16,8 @@ from jaxtyping import Float64
 from hurwicz._foundation import FloatArray, InputError, float64_scope
 from hurwicz.designers.mean_field_gradient import EquilibriumMap
 from hurwicz.equilibria.mean_field import OnlineMirrorDescent
-from hurwicz.meanfield import BatchedAuction, MeanFieldGame, SellingRule, exploitability, flow_of
+from hurwicz.meanfield import BatchedAuction, MeanFieldGame, SellingRule, Setting, exploitability, flow_of
+from hurwicz.meanfield.auctions import Market
 
 Theta: TypeAlias = Any  # any JAX pytree of floating-point arrays
 Objective: TypeAlias = Callable[..., Any]  # (theta, flow) → scalar
@@ -155,6 +156,13 @@ def as_rules(problem: DesignProblem, theta: Theta) -> Theta:
 
 
 @functools.lru_cache(maxsize=64)
+def value_of(problem: DesignProblem) -> Callable[..., Any]:
+    """What theta is worth after T steps of mirror descent: a function compiled once a problem."""
+    equilibrium = problem.equilibrium()
+    return jax.jit(lambda theta: problem.objective(theta, equilibrium(problem.game, theta)))
+
+
+@functools.lru_cache(maxsize=64)
 def _settle(problem: DesignProblem) -> Callable[..., Any]:
     # compiled once a problem, whatever the rules
     game, descent = problem.game, OnlineMirrorDescent(problem.rate)
@@ -170,26 +178,29 @@ def _settle(problem: DesignProblem) -> Callable[..., Any]:
 
 
 def auction_problem(
-    auction: BatchedAuction,
+    auction: BatchedAuction | Setting,
     rule: SellingRule,
     *,
-    objective: str | Mapping[str, float] = "revenue",
-    tau: float = 1e-3,
-    iterations: int = 400,
-    rate: float = 10.0,
+    objective: str | Mapping[str, float] | None = None,
+    markets: Market | None = None,
+    tau: float | None = None,
+    iterations: int | None = None,
+    rate: float | None = None,
     start: Callable[[Any], Theta] | None = None,
     name: str | None = None,
 ) -> DesignProblem:
     """The design of an auction's rule.
 
     Args:
-        auction: the setting.
+        auction: an auction, or a named setting of one, which has its own objective, tau, T and rate.
         rule: how weights become quantities and payments.
-        objective: ``"revenue"``, ``"welfare"``, or weights of both, say ``{"revenue": 1.0, "welfare": 0.5}``.
-        tau: weight of the entropy.
-        iterations: mirror descent steps, T.
-        rate: of mirror descent.
-        start: random key → first weights; the rule's own ``init(key, rounds)`` where omitted.
+        objective: ``"revenue"``, ``"welfare"``, or weights of both, say ``{"revenue": 1.0, "welfare": 0.5}``; the setting's own,
+            or revenue.
+        markets: markets that one rule must serve, of which it is not told which it meets; the objective is the mean over them.
+        tau: weight of the entropy; the setting's own, or 1e-3.
+        iterations: mirror descent steps, T; the setting's own, or 400.
+        rate: of mirror descent; the setting's own, or 10.
+        start: random key → first weights; the rule's own ``init`` where omitted.
         name: what tables call it.
 
     Raises:
@@ -198,29 +209,25 @@ def auction_problem(
     Example:
         >>> from hurwicz.meanfield import PostedPrice
         >>> auction = BatchedAuction(rounds=1, supply=0.8, grid=10)
-        >>> posted = auction_problem(auction, PostedPrice(10), tau=0.01, start=lambda key: {"price": jnp.full(1, 0.5)})
+        >>> posted = auction_problem(auction, PostedPrice(10), tau=0.01)
         >>> round(evaluate_design(posted, {"price": jnp.asarray([0.5])}).objective, 3)
         0.225
 
     Source: Corecco et al. (arXiv 2510.21442), section 5; settings and objectives of A1 to A10.
     """
-    weights = {objective: 1.0} if isinstance(objective, str) else dict(objective)
-    known = {"revenue": auction.revenue, "welfare": auction.welfare}
-    unknown = sorted(set(weights) - set(known))
-    if unknown or not weights or not all(math.isfinite(w) for w in weights.values()):
-        raise InputError(f"auction: expected an objective of revenue and welfare with finite weights, got {objective!r}")
-
-    def worth(theta: Theta, flow: Any) -> Any:
-        return sum(weight * known[what](rule, flow, theta) for what, weight in weights.items() if weight)
-
+    wanted = objective if objective is not None else (auction.objective if isinstance(auction, Setting) else "revenue")
+    weights = {wanted: 1.0} if isinstance(wanted, str) else dict(wanted)
+    if not weights or not set(weights) <= {"revenue", "welfare"} or not all(math.isfinite(w) for w in weights.values()):
+        raise InputError(f"auction: expected an objective of revenue and welfare with finite weights, got {wanted!r}")
+    setting = replace(auction if isinstance(auction, Setting) else Setting("", "", auction), objective=weights)
     return DesignProblem(
         name=name or f"{type(rule).__name__} for {' and '.join(weights)}",
-        game=auction.game(rule),
-        objective=worth,
-        tau=tau,
-        start=_own_start(rule, auction.rounds) if start is None else start,
-        iterations=iterations,
-        rate=rate,
+        game=setting.game(rule, markets),
+        objective=lambda theta, flow: setting.worth(rule, flow, theta, markets),
+        tau=setting.tau if tau is None else tau,
+        start=_own_start(rule, setting.auction.rounds) if start is None else start,
+        iterations=setting.iterations if iterations is None else iterations,
+        rate=setting.rate if rate is None else rate,
     )
 
 
@@ -228,4 +235,5 @@ def _own_start(rule: SellingRule, rounds: int) -> Callable[[Any], Theta]:
     begin: Callable[..., Theta] | None = getattr(rule, "init", None)
     if begin is None:
         raise InputError(f"{type(rule).__name__}: expected a start, random key → weights, since the rule has none of its own")
-    return lambda key: begin(key, rounds)
+    # a network knows its own number of rounds
+    return begin if hasattr(rule, "rounds") else lambda key: begin(key, rounds)

@@ -1,0 +1,269 @@
+"""Designs by gradient: optima known in closed form, resumption, interruption, functions that cannot be differentiated, NaN."""
+
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hurwicz._foundation import FormatError, InputError, NotFiniteError, Status
+from hurwicz.designers import DesignProblem, auction_problem, evaluate_design, meanfield_adjoint, zeroth_order
+from hurwicz.equilibria.mean_field import OnlineMirrorDescent
+from hurwicz.meanfield import BatchedAuction, ReservePrice, TableRule, auction_setting, exploitability
+
+SMALL = BatchedAuction(rounds=2, supply=0.8, grid=6)
+
+
+def table_problem():
+    return auction_problem(SMALL, TableRule(6), tau=0.05, iterations=40, rate=5.0)
+
+
+@pytest.mark.parametrize("differentiate", ["unrolled", "checkpointed", "implicit"])
+def test_the_price_of_a_monopoly_is_found(monopoly, differentiate):
+    problem, price, revenue = monopoly()
+    found = meanfield_adjoint(problem, steps=300, differentiate=differentiate, optimiser=optax.adam(0.05), tolerance=1e-7)
+    assert found.status is Status.STATIONARY_POINT
+    assert float(found.value.theta) == pytest.approx(price, abs=1e-5)
+    assert found.value.objective == pytest.approx(revenue, abs=1e-9)
+    assert found.value.exploitability < 1e-9
+    assert found.value.objective == pytest.approx(found.value.history.max(), abs=1e-12)
+
+
+def test_the_toll_that_makes_traffic_least_delayed_is_found(pigou):
+    for tau in (0.1, 0.3):
+        found = meanfield_adjoint(pigou(tau), steps=100, optimiser=optax.adam(optax.cosine_decay_schedule(0.1, 100)))
+        assert float(found.value.theta["toll"]) == pytest.approx(0.5, abs=1e-3)
+        assert found.value.objective == pytest.approx(-0.75, abs=1e-5)
+
+
+def test_a_schedule_of_entropy_and_smoothing_do_not_move_the_optimum_of_a_smooth_problem(monopoly):
+    problem, price, revenue = monopoly()
+    optimiser = optax.adam(optax.cosine_decay_schedule(0.05, 150))
+    schedule = lambda k: problem.tau * (1.0 + 4.0 * max(0.0, 1.0 - k / 75))  # noqa: E731
+    found = meanfield_adjoint(problem, steps=150, optimiser=optimiser, entropy=schedule)
+    assert float(found.value.theta) == pytest.approx(price, abs=1e-3)
+    assert found.value.objective == pytest.approx(revenue, abs=1e-6)
+    smoothed = meanfield_adjoint(problem, steps=150, optimiser=optimiser, smoothing=0.02, samples=1)
+    assert float(smoothed.value.theta) == pytest.approx(price, abs=5e-3)
+
+
+def test_on_a_staircase_the_gradient_is_right_and_useless_and_values_lead_on(one_state):
+    # steps of 1/10 down which the slope leads, on a hill that rises to 1: what a fine grid does to revenue at a small tau
+    def worth(theta, flow):
+        return -((theta - 1.0) ** 2) - 0.5 * (theta - jnp.round(theta * 10.0) / 10.0)
+
+    game = one_state("staircase", lambda h, flow, theta: jnp.zeros((1, 2)))
+    problem = DesignProblem(
+        name="staircase", game=game, objective=worth, tau=1.0, start=lambda key: jnp.asarray(0.8), iterations=1, rate=1.0
+    )
+    slope = float(jax.grad(worth)(jnp.asarray(0.8), None))
+    assert slope < 0.0 < worth(1.0, None) - worth(0.8, None)
+    plain = meanfield_adjoint(problem, steps=60, optimiser=optax.sgd(0.02))
+    assert plain.value.objective < worth(0.8, None) + 0.02
+    # a mean of slopes is as blind to a jump as one of them; differences of values see it
+    seen = zeroth_order(problem, method="adam", steps=60, learning_rate=0.02, radius=0.15, directions=4)
+    assert float(seen.value.theta) == pytest.approx(1.0, abs=0.06)
+
+
+def test_the_best_iterate_is_kept(monopoly):
+    problem, _, _ = monopoly(start=0.7)
+    found = meanfield_adjoint(problem, steps=12, optimiser=optax.sgd(40.0))  # far too long a step
+    history = found.value.history
+    assert history[-1] < history.max() - 1e-3
+    assert found.value.objective == pytest.approx(history.max(), abs=1e-9)
+    assert found.stats["evaluated"] == history.max()
+
+
+def test_a_resumed_run_is_the_uninterrupted_one_bit_for_bit(tmp_path):
+    problem, path = table_problem(), tmp_path / "run" / "design.npz"
+    whole = meanfield_adjoint(problem, steps=9, seed=3)
+
+    def stop(step, steps, best):
+        if step == 4:
+            raise KeyboardInterrupt
+
+    broken = meanfield_adjoint(problem, steps=9, seed=3, checkpoint=path, every=3, progress=stop)
+    assert broken.stats["interrupted"]
+    assert broken.stats["steps"] == 4
+    assert broken.value.objective <= whole.value.objective
+    assert [p.name for p in path.parent.iterdir()] == ["design.npz"]  # nothing half-written beside it
+    resumed = meanfield_adjoint(problem, steps=9, seed=3, checkpoint=path, resume=True)
+    assert not resumed.stats["interrupted"]
+    assert np.array_equal(resumed.value.history, whole.value.history)
+    assert all(np.array_equal(a, b) for a, b in zip(*map(jax.tree.leaves, (resumed.value.theta, whole.value.theta)), strict=True))
+    again = meanfield_adjoint(problem, steps=9, seed=3, checkpoint=path, resume=True)  # nothing is left to do
+    assert np.array_equal(again.value.history, whole.value.history)
+    with pytest.raises(InputError, match="seed 3 there and 4 here"):
+        meanfield_adjoint(problem, steps=9, seed=4, checkpoint=path, resume=True)
+    with pytest.raises(InputError, match="another run"):
+        meanfield_adjoint(problem, steps=10, seed=3, checkpoint=path, resume=True)  # another schedule
+    with pytest.raises(InputError, match="another theta or optimiser"):
+        meanfield_adjoint(problem, steps=9, seed=3, checkpoint=path, resume=True, optimiser=optax.sgd(0.1))
+    path.write_bytes(path.read_bytes()[:200])
+    with pytest.raises(FormatError, match="damaged"):
+        meanfield_adjoint(problem, steps=9, seed=3, checkpoint=path, resume=True)
+    with pytest.raises(InputError, match="checkpoint file"):
+        meanfield_adjoint(problem, steps=9, resume=True)
+
+
+def test_seeds_are_their_own_runs(pigou):
+    one, same, other = (meanfield_adjoint(pigou(), steps=2, seed=s).value for s in (1, 1, 2))
+    assert np.array_equal(one.history, same.history)
+    assert one.history[0] != other.history[0]
+
+
+def test_a_float32_program_designs_in_float64(monopoly):
+    problem, _, _ = monopoly()
+    with jax.enable_x64(False):
+        found = meanfield_adjoint(problem, steps=3, start=jnp.asarray(0.3, jnp.float32))
+        assert jnp.zeros(()).dtype == jnp.float32  # the program's own setting is as it was
+    assert found.value.theta.dtype == np.float64
+    assert found.value.policy.dtype == np.float64
+
+
+def root(theta):
+    return jnp.where(theta > 0.0, jnp.sqrt(jnp.abs(theta)), 0.0)  # its derivative at 0 is 0 * inf
+
+
+@pytest.mark.parametrize(
+    ("reward", "objective", "message"),
+    [
+        (lambda h, flow, theta: jnp.where(h == 2, jnp.log(theta), 0.0) * jnp.ones((1, 2)), None, "reward is nan in round 2, state 0"),
+        (lambda h, flow, theta: root(theta + h - 1) * jnp.ones((1, 2)), None, "derivative is not, in round 2, state 0"),
+        (None, lambda theta, flow: jnp.log(theta), "objective is nan"),
+        (None, lambda theta, flow: root(theta + 1.0), "objective is finite, but its derivative is not"),
+    ],
+    ids=["reward", "slope of the reward", "objective", "slope of the objective"],
+)
+def test_the_place_of_the_first_nan_is_named(one_state, reward, objective, message):
+    game = one_state("broken", reward or (lambda h, flow, theta: theta * jnp.ones((1, 2))), rounds=4)
+    problem = DesignProblem(
+        name="broken",
+        game=game,
+        objective=objective or (lambda theta, flow: (flow[:, 0, 0] * theta).sum()),
+        tau=0.1,
+        start=lambda key: jnp.asarray(-1.0),
+        iterations=5,
+        rate=1.0,
+    )
+    with pytest.raises(NotFiniteError, match=message):
+        meanfield_adjoint(problem, steps=2)
+
+
+@pytest.mark.parametrize(
+    ("reward", "objective", "message"),
+    [
+        (lambda h, flow, theta: np.sin(np.asarray(theta)) * np.ones((1, 2)), None, "the reward cannot be differentiated"),
+        (lambda h, flow, theta: jnp.ones((1, 2)) if theta > 0 else jnp.zeros((1, 2)), None, "the reward cannot be differentiated"),
+        (
+            lambda h, flow, theta: jax.lax.while_loop(lambda x: x < 1.0, lambda x: 2.0 * x, jnp.exp(theta)) * jnp.ones((1, 2)),
+            None,
+            "the reward cannot be differentiated",
+        ),
+        (None, lambda theta, flow: float(theta), "the objective cannot be differentiated"),
+        (None, lambda theta, flow: flow[0, 0], "a number from the objective"),
+        (lambda h, flow, theta: jnp.stack([jnp.round(theta), 0.0 * theta])[None], None, "reward of round 0 changes with theta"),
+        (lambda h, flow, theta: jnp.zeros((1, 2)), None, "does not depend on theta"),
+    ],
+    ids=["numpy", "if", "while", "float", "not a number", "rounding", "constant"],
+)
+def test_a_function_that_cannot_be_differentiated_is_named(one_state, reward, objective, message):
+    game = one_state("hard", reward or (lambda h, flow, theta: jnp.stack([theta, 0.0 * theta])[None]))
+    worth = objective or (lambda theta, flow: flow[0, 0, 0])
+    start = lambda key: jnp.asarray(0.4)  # noqa: E731
+    problem = DesignProblem(name="hard", game=game, objective=worth, tau=0.1, start=start, iterations=5, rate=1.0)
+    with pytest.raises(InputError, match=message):
+        meanfield_adjoint(problem, steps=2)
+
+
+def test_a_reserve_is_a_comparison_and_named():
+    problem = auction_problem(SMALL, ReservePrice(6), tau=0.05, iterations=20, rate=5.0)
+    with pytest.raises(InputError, match="changes with theta, but its derivative is 0"):
+        meanfield_adjoint(problem, steps=2, start={"reserve": jnp.full(2, 0.4)})
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"steps": 0}, "steps >= 1"),
+        ({"differentiate": "by hand"}, "differentiate among"),
+        ({"start": jnp.asarray(1)}, "floating-point theta"),
+        ({"smoothing": -1.0}, "smoothing >= 0"),
+        ({"samples": 0}, "samples >= 1"),
+        ({"entropy": lambda k: 0.0}, "entropy > 0"),
+    ],
+)
+def test_bad_arguments_are_refused(monopoly, change, message):
+    with pytest.raises(InputError, match=message):
+        meanfield_adjoint(monopoly()[0], **{"steps": 2, **change})
+
+
+def test_bad_problems_are_refused(monopoly):
+    for change, message in (({"tau": 0.0}, "tau > 0"), ({"rate": 100.0}, "rate in"), ({"iterations": 0}, "steps >= 1")):
+        with pytest.raises(InputError, match=message):
+            monopoly_with(monopoly()[0], **change)
+    with pytest.raises(InputError, match="revenue and welfare"):
+        auction_problem(SMALL, TableRule(6), objective="fame")
+    with pytest.raises(InputError, match="most >= 1"):
+        evaluate_design(monopoly()[0], jnp.asarray(0.5), most=0)
+
+
+def monopoly_with(problem, **change):
+    fields = {name: getattr(problem, name) for name in ("name", "game", "objective", "tau", "start", "iterations", "rate")}
+    return DesignProblem(**{**fields, **change})
+
+
+def test_evaluation_is_the_equilibrium_of_mirror_descent_and_says_how_far_from_it_it_is():
+    problem = table_problem()
+    theta = TableRule(6).init(jax.random.key(0), 2)
+    design = evaluate_design(problem, theta)
+    descent, zeta = OnlineMirrorDescent(5.0), jnp.zeros(problem.game.shape)
+    for t in range(400):
+        zeta = descent.step(problem.game, zeta, t, theta, 0.05)
+    assert np.allclose(descent.policy(problem.game, zeta), design.policy, atol=1e-3)
+    assert design.exploitability == pytest.approx(float(exploitability(problem.game, jnp.asarray(design.policy), theta, 0.05)), abs=1e-12)
+    assert design.exploitability <= 1e-5
+    assert design.objective == pytest.approx(float(SMALL.revenue(TableRule(6), jnp.asarray(design.flow), theta)), abs=1e-12)
+
+
+def test_objectives_mix():
+    theta = TableRule(6).init(jax.random.key(1), 2)
+    one = {
+        o: evaluate_design(auction_problem(SMALL, TableRule(6), objective=o, tau=0.05, rate=5.0), theta).objective
+        for o in ("revenue", "welfare")
+    }
+    both = auction_problem(SMALL, TableRule(6), objective={"revenue": 1.0, "welfare": 0.5}, tau=0.05, rate=5.0)
+    assert evaluate_design(both, theta).objective == pytest.approx(one["revenue"] + 0.5 * one["welfare"], abs=1e-12)
+    a9 = auction_setting("A9", grid=6)
+    assert auction_problem(a9, TableRule(6)).tau == a9.tau
+
+
+@settings(deadline=None, max_examples=15)
+@given(seed=st.integers(0, 2**31 - 1), size=st.floats(0.1, 30.0))
+def test_whatever_is_learned_is_feasible_and_monotone(seed, size):
+    rng = np.random.default_rng(seed)
+    shapes = {"steps": (2, 5), "share": (2,), "asks": (2, 6)}
+    theta = {name: jnp.asarray(size * rng.normal(size=shape)) for name, shape in shapes.items()}
+    flow = rng.dirichlet(np.full(42, 0.3), size=2).reshape(2, 7, 6)
+    left = 0.8
+    for h in range(2):
+        bids = jnp.asarray(flow[h, :6].sum(axis=0))
+        sale = TableRule(6).sell(h, bids, jnp.asarray(left), theta)
+        assert 0.0 <= float(sale.quantity) <= left
+        assert np.all(np.diff(sale.prices) >= 0.0)
+        assert np.all(np.asarray(sale.prices) <= np.arange(6) / 6 + 1e-12)
+        left -= float(sale.quantity)
+
+
+def test_a_checkpoint_says_what_it_is(tmp_path, monopoly):
+    path = tmp_path / "design.npz"
+    meanfield_adjoint(monopoly()[0], steps=2, checkpoint=path)
+    with np.load(path) as held:
+        meta = json.loads(str(held["described"]))
+    assert meta["done"] == 2
+    assert meta["run"]["problem"] == "monopoly"
+    assert len(meta["history"]) == 2
