@@ -5,6 +5,8 @@ from hurwicz.audits.brackets import Bracket, regret_bracket
 from hurwicz.audits.effort import EFFORTS, Effort
 from hurwicz.audits.executors import Checkpoint, Dask, Executor, Processes, Serial, Threads
 from hurwicz.audits.finding import Finding, Verdict, Witness
+from hurwicz.audits.mean_field import deviation_gains, equilibrium_of, replay_deviation
+from hurwicz.audits.mean_field_rules import audit_mean_field_rule
 from hurwicz.audits.payment_table import PaymentCell, payment_table, payment_table_markdown
 from hurwicz.audits.rendering import effort_in_words, findings_from_json, findings_table, findings_to_json, render_findings, stories
 from hurwicz.audits.replay import replay
@@ -27,8 +29,11 @@ __all__ = [
     "Verdict",
     "Witness",
     "audit",
+    "audit_mean_field_rule",
     "bic_from_samples",
+    "deviation_gains",
     "effort_in_words",
+    "equilibrium_of",
     "estimate",
     "findings_from_json",
     "findings_table",
@@ -38,5 +43,6 @@ __all__ = [
     "regret_bracket",
     "render_findings",
     "replay",
+    "replay_deviation",
     "stories",
 ]
