@@ -1,12 +1,14 @@
 """Equilibria that mechanisms induce: Bayes–Nash on sealed bids, Nash of finite games, learning, the revelation principle."""
 
+from hurwicz.equilibria.bayes_nash import bayes_nash
 from hurwicz.equilibria.certificate import Certificate, certify
 from hurwicz.equilibria.collocation import Collocation
-from hurwicz.equilibria.equilibrium import Equilibrium, bayes_nash
+from hurwicz.equilibria.equilibrium import Equilibrium
 from hurwicz.equilibria.finite_equilibria import nash_equilibria, welfare_ratios
 from hurwicz.equilibria.first_price_odes import first_price_odes
 from hurwicz.equilibria.games import FiniteGame, TabularGame, exploitability, gains
 from hurwicz.equilibria.learning import FictitiousPlay, Hedge, RegretMatching
+from hurwicz.equilibria.logit import LogitPath
 from hurwicz.equilibria.monotone import BestResponse, EnvelopeIteration, monotone_game
 from hurwicz.equilibria.protocol import Dynamics, drive
 from hurwicz.equilibria.revelation import reveal
@@ -26,6 +28,7 @@ __all__ = [
     "FictitiousPlay",
     "FiniteGame",
     "Hedge",
+    "LogitPath",
     "MixedStrategy",
     "MonotoneStrategy",
     "RegretMatching",

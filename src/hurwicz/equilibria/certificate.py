@@ -186,7 +186,7 @@ def _look(route: Route, agent: int, side: float, laws: list[Strategy], base: Flo
     bound: float | None = None
     for divided in range(refine + 1):
         upper, open_ = _upper(side * types, side, points, found, floor=best, limit=played + max(float(gain.max()), 0.0) + gap * span)
-        if upper is None:
+        if upper is None or error:
             break
         bound = float(np.max(upper - played))
         if not len(open_) or divided == refine or len(points) + 7 * len(open_) > 60_000:

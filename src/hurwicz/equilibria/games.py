@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from typing import Protocol, TypeAlias, runtime_checkable
+from functools import cached_property
+from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float64
 from numpy.typing import ArrayLike
 
 from hurwicz._foundation import FloatArray, InputError, ShapeError, float64_array
+
+if TYPE_CHECKING:
+    from hurwicz.equilibria.grid_responses import GridTables
 
 # One array a player, (types, actions): the probability of each action for each type.
 MixedProfile: TypeAlias = Sequence[Float64[np.ndarray, "_types _actions"]]
@@ -105,6 +109,17 @@ class FiniteGame:
     def weights(self) -> list[Float64[FloatArray, "_types"]]:
         """One type a player."""
         return [np.ones(1) for _ in self.payoffs]
+
+    @cached_property
+    def grid_tables(self) -> GridTables:
+        """The same tables as JAX takes those of sealed bids: one type a player, a share of u_i and nothing paid."""
+        from hurwicz.equilibria.grid_responses import GridTables, Plan, Table, on_device
+
+        players = range(len(self.payoffs))
+        plans = tuple(Plan("product", tuple(j for j in players if j != k)) for k in players)
+        own = [np.moveaxis(u, k, 0) for k, u in enumerate(self.payoffs)]
+        tables = tuple(Table(np.ones(1), u, np.zeros_like(u)) for u in own)
+        return on_device(GridTables(plans, tables, tuple(self.weights)))
 
     def utilities(self, profile: MixedProfile) -> list[Float64[FloatArray, "_types _actions"]]:
         """Expected payoff of each action."""

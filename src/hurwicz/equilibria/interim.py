@@ -14,7 +14,8 @@ import numpy as np
 from jaxtyping import Float64, Int64
 
 from hurwicz._foundation import FloatArray, InputError
-from hurwicz.equilibria.strategies import BidLaw
+from hurwicz.equilibria.piecewise import expected_answers
+from hurwicz.equilibria.strategies import BidLaw, MonotoneStrategy
 from hurwicz.mechanisms import SingleParameterMechanism
 
 _ROWS = 400_000
@@ -204,9 +205,10 @@ class ThresholdRoute:
 
 @dataclass(frozen=True)
 class TableRoute:
-    """Any rule, few agents: the product of the rivals' distributions, cells cut at the own bid so that none straddles a jump there.
+    """Any rule, few agents: the product of the rivals' distributions, cells divided where a rival bids what the agent bids.
 
-    Exact for bids on grids; two Gauss–Legendre nodes a cell for strategies that are linear between knots.
+    Exact for bids on grids; two Gauss–Legendre nodes a cell for strategies that are linear between knots, and of one of those rivals
+    the cells are divided wherever the rule's answer jumps (:func:`hurwicz.equilibria.piecewise.expected_answers`).
     """
 
     mechanism: SingleParameterMechanism
@@ -217,27 +219,46 @@ class TableRoute:
         """Sums over all combinations of the rivals' nodes."""
         others = [k for k in range(len(laws)) if k != agent]
         count = max(4, int(self.budget ** (1.0 / max(len(others), 1))))
+        inner = next((k for k in reversed(others) if isinstance(laws[k], MonotoneStrategy)), None)
+        outer = [k for k in others if k != inner]
         share, payment = np.zeros(len(bids)), np.zeros(len(bids))
-        size = int(np.prod([float(laws[k].nodes(bids[:1], count)[1].shape[1]) for k in others]))
-        chunk = max(1, _ROWS // max(size, 1))
+        size = float(np.prod([float(laws[k].nodes(bids[:1], count)[1].shape[1]) for k in others]))
+        chunk = max(1, int(_ROWS // max(size, 1.0)))
         for start in range(0, len(bids), chunk):
             own = bids[start : start + chunk]
-            points, weights = [laws[k].nodes(own, count) for k in others], np.ones((len(own), 1))
-            columns: list[FloatArray] = []
-            for bid, weight in points:
-                columns = [np.repeat(column, bid.shape[1], axis=1) for column in columns]
-                columns.append(np.tile(bid, (1, weights.shape[1])))
-                weights = (weights[:, :, None] * weight[:, None, :]).reshape(len(own), -1)
-            profile = np.insert(
-                np.stack([c.ravel() for c in columns], axis=1) if columns else np.zeros((len(own), 0)),
-                agent,
-                np.repeat(own, weights.shape[1]),
-                axis=1,
-            )
-            x, pay = self.mechanism.decide(profile)
-            share[start : start + chunk] = (weights * x[:, agent].reshape(weights.shape)).sum(axis=1)
-            payment[start : start + chunk] = (weights * pay[:, agent].reshape(weights.shape)).sum(axis=1)
+            combined = np.ones((len(own), 1))
+            columns: dict[int, FloatArray] = {}
+            for k in outer:
+                bid, weight = laws[k].nodes(own, count)
+                columns = {j: np.repeat(column, bid.shape[1], axis=1) for j, column in columns.items()}
+                columns[k] = np.tile(bid, (1, combined.shape[1]))
+                combined = (combined[:, :, None] * weight[:, None, :]).reshape(len(own), -1)
+            rows = np.empty((combined.size, len(laws)))
+            rows[:, agent] = np.repeat(own, combined.shape[1])
+            for k, column in columns.items():
+                rows[:, k] = column.ravel()
+            x, pay = self._answers(agent, inner, rows, laws, count)
+            share[start : start + chunk] = (combined * x.reshape(combined.shape)).sum(axis=1)
+            payment[start : start + chunk] = (combined * pay.reshape(combined.shape)).sum(axis=1)
         return Interim(share, payment, 0.0)
+
+    def _answers(
+        self, agent: int, inner: int | None, rows: Float64[FloatArray, "rows agents"], laws: Sequence[BidLaw], count: int
+    ) -> tuple[Float64[FloatArray, "rows"], Float64[FloatArray, "rows"]]:
+        """The rule's share and payment in each row, in expectation over the bid of ``inner``."""
+        if inner is None:
+            x, pay = self.mechanism.decide(rows)
+            return x[:, agent], pay[:, agent]
+
+        def ask(which: Int64[np.ndarray, "asked"], bids: Float64[FloatArray, "asked"]) -> tuple[FloatArray, FloatArray]:
+            profile = rows[which]
+            profile[:, inner] = bids
+            x, pay = self.mechanism.decide(profile)
+            return x[:, agent], pay[:, agent]
+
+        rival = laws[inner]
+        assert isinstance(rival, MonotoneStrategy)
+        return expected_answers(ask, rows[:, agent], rival, count)
 
 
 @dataclass(frozen=True)
@@ -330,6 +351,6 @@ def choose_route(
     for k, route in enumerate(candidates):
         if alive[k]:
             return route
-    if agents <= 2 or (agents <= 4 and not grid) or (grid and float(grid) ** (agents - 1) <= 20_000.0):
+    if agents <= 2 or (agents == 3 and not grid) or (grid and float(grid) ** (agents - 1) <= 20_000.0):
         return TableRoute(mechanism)
     return MonteCarloRoute(mechanism, samples=samples, seed=seed)

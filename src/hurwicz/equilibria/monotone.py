@@ -146,7 +146,7 @@ class MonotoneGame:
 @dataclass(frozen=True)
 class Iterate:
     """Bids of every group at its knots, the gain of a best response, the rounds behind, the profile that left least to gain
-    and what it left, and how far bids moved in the last round.
+    and what it left, how far bids moved in the last round, and for how many rounds no less was left by a tenth.
     """
 
     bids: tuple[Any, ...]
@@ -155,6 +155,7 @@ class Iterate:
     best: tuple[Any, ...] | None = None
     gain_of_best: float = float("inf")
     change: float = float("inf")
+    stalled: int = 0
 
 
 def _rising(bids: Float64[FloatArray, "knots"]) -> Float64[FloatArray, "knots"]:
@@ -207,13 +208,14 @@ class BestResponse:
         laws = game.laws(state.bids)
         answers = [game.response(g, own, laws) for g, own in enumerate(state.bids)]
         gain = max(a[1] for a in answers)
+        stalled = 0 if gain < 0.9 * state.gain_of_best else state.stalled + 1
         if gain < state.gain_of_best:
             state = Iterate(state.bids, state.gain, state.round, best=state.bids, gain_of_best=gain)
         moved = []
         for g, (own, (answer, _)) in enumerate(zip(state.bids, answers, strict=True)):
             aim = answer if self.degree is None else smooth(game, g, _rising(answer), laws, self.degree)
             moved.append(_rising(own + self.damping * (aim - own)))
-        return Iterate(tuple(moved), gain, state.round + 1, best=state.best, gain_of_best=state.gain_of_best)
+        return Iterate(tuple(moved), gain, state.round + 1, best=state.best, gain_of_best=state.gain_of_best, stalled=stalled)
 
     def residual(self, game: MonotoneGame, state: Iterate) -> float:
         """Smallest, over the profiles answered, of the largest gain."""
@@ -221,9 +223,9 @@ class BestResponse:
         return state.gain_of_best
 
     def terminate(self, game: MonotoneGame, state: Iterate) -> bool:
-        """Never: it may cycle, and the best profile of a cycle is kept."""
-        del game, state
-        return False
+        """Once ten rounds have not bettered the best profile by a tenth: it may cycle, and the best profile of a cycle is kept."""
+        del game
+        return state.stalled >= 10
 
     def figures(self, game: MonotoneGame, state: Iterate) -> dict[str, float]:
         """None besides."""

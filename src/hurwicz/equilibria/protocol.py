@@ -2,18 +2,39 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 import numpy as np
 
-from hurwicz._foundation import InputError, Solution, Status
+from hurwicz._foundation import InputError, Solution, SolverError, Status
+from hurwicz.mechanisms import SingleParameterMechanism
 
 Progress: TypeAlias = Callable[[int, float], None]
 Game = TypeVar("Game", contravariant=True)
 State = TypeVar("State")
 Profile = TypeVar("Profile", covariant=True)
+
+
+class OutOfTimeError(SolverError):
+    """The rule was asked after the deadline: what ends a round in the middle."""
+
+
+def within(mechanism: SingleParameterMechanism, deadline: float) -> SingleParameterMechanism:
+    """The mechanism, its rule raising :class:`OutOfTimeError` instead of answering from ``deadline`` (``time.perf_counter()``) on."""
+    if deadline == math.inf:
+        return mechanism
+    rule = mechanism.rule
+
+    def timed(bids: Any) -> Any:
+        if time.perf_counter() >= deadline:
+            raise OutOfTimeError(f"{mechanism.name}: time is up; allow more seconds")
+        return rule(bids)
+
+    return replace(mechanism, rule=timed)
 
 
 @runtime_checkable
@@ -58,8 +79,9 @@ def drive(
     tolerance: float,
     every: int = 1,
     progress: Progress | None = None,
+    deadline: float = math.inf,
 ) -> Solution[Profile]:
-    """Run ``dynamics`` until its residual is at most ``tolerance``, it has nothing more to give, or ``steps`` rounds are over.
+    """Run ``dynamics`` until its residual is at most ``tolerance``, it has nothing more to give, or rounds or time are over.
 
     Args:
         game: what is played.
@@ -68,13 +90,16 @@ def drive(
         tolerance: residual at which to stop.
         every: rounds between two looks at the residual.
         progress: called with the round and the residual at each look.
+        deadline: ``time.perf_counter()`` at which to stop; within a round where the game's rule is one of :func:`within`.
 
     Returns:
-        The profile; ``stats`` has ``rounds``, ``residual``, ``seconds``, ``dynamics`` the dynamics' own figures, and the
+        The profile; ``stats`` has ``rounds``, ``residual`` (at the last look), ``seconds``, ``dynamics`` the dynamics' own figures,
+        ``stopped`` (``"tolerance"``, ``"step limit"``, ``"time limit"``, ``"not finite"`` or ``"nothing more to give"``), and the
         ``trace``: one mapping a look.
 
     Raises:
         InputError: no round allowed.
+        OutOfTimeError: the deadline came before the first round.
 
     Example:
         >>> from hurwicz.equilibria import FiniteGame, Hedge
@@ -87,27 +112,35 @@ def drive(
     began = time.perf_counter()
     state = dynamics.init(game)
     trace: list[dict[str, float]] = []
-    status, residual, done = Status.STEP_LIMIT, float("inf"), 0
-    for done in range(1, steps + 1):
-        state = dynamics.step(game, state)
-        if done % every and done != steps:
-            continue
-        residual = dynamics.residual(game, state)
-        trace.append({"round": done, "residual": residual, **dynamics.figures(game, state)})
-        if progress is not None:
-            progress(done, residual)
-        if not np.isfinite(residual):
-            status = Status.NOT_FINITE
-            break
-        if residual <= tolerance:
-            status = Status.EQUILIBRIUM
-        if status.ok or dynamics.terminate(game, state):
-            break
+    status, residual, done, stopped = Status.STEP_LIMIT, float("inf"), 0, "step limit"
+    try:
+        for k in range(1, steps + 1):
+            state = dynamics.step(game, state)
+            done = k
+            late = time.perf_counter() >= deadline
+            if not done % every or done == steps or late:
+                residual = dynamics.residual(game, state)
+                trace.append({"round": done, "residual": residual, **dynamics.figures(game, state)})
+                if progress is not None:
+                    progress(done, residual)
+                if not np.isfinite(residual):
+                    status, stopped = Status.NOT_FINITE, "not finite"
+                elif residual <= tolerance:
+                    status, stopped = Status.EQUILIBRIUM, "tolerance"
+                elif dynamics.terminate(game, state):
+                    stopped = "nothing more to give"
+                elif late:
+                    stopped = "time limit"
+                if stopped != "step limit":
+                    break
+    except OutOfTimeError:
+        stopped = "time limit"
     stats: dict[str, Any] = {
         "dynamics": dynamics.name,
         "rounds": done,
         "residual": residual,
         "seconds": time.perf_counter() - began,
+        "stopped": stopped,
         **dynamics.figures(game, state),
         "trace": trace,
     }

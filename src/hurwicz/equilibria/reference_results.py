@@ -10,6 +10,7 @@ from functools import partial
 import numpy as np
 from jaxtyping import Float64
 
+from hurwicz.equilibria.bayes_nash import bayes_nash
 from hurwicz.equilibria.certificate import certify
 from hurwicz.equilibria.closed_forms import (
     all_pay_bids,
@@ -19,7 +20,7 @@ from hurwicz.equilibria.closed_forms import (
     first_price_bids,
     sequential_first_price_bids,
 )
-from hurwicz.equilibria.equilibrium import Equilibrium, bayes_nash
+from hurwicz.equilibria.equilibrium import Equilibrium
 from hurwicz.equilibria.first_price_odes import first_price_odes
 from hurwicz.equilibria.monotone import BestResponse
 from hurwicz.equilibria.sequential import sequential_first_price

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float64
@@ -12,11 +12,14 @@ from numpy.typing import ArrayLike
 
 from hurwicz._foundation import FloatArray, InputError, float64_array
 from hurwicz.equilibria.games import MixedProfile
-from hurwicz.equilibria.interim import CountsRoute, Route, TableRoute, choose_route, count_distribution
+from hurwicz.equilibria.interim import CountsRoute, Route, TableRoute, ThresholdRoute, choose_route, count_distribution
 from hurwicz.equilibria.monotone import identical_groups
 from hurwicz.equilibria.strategies import MixedStrategy
 from hurwicz.mechanisms import SingleParameterMechanism
 from hurwicz.typespaces import DensityPrior, FinitePrior, Interval, ProductPrior
+
+if TYPE_CHECKING:
+    from hurwicz.equilibria.grid_responses import GridTables
 
 _TABLE = 40_000_000
 
@@ -40,7 +43,7 @@ class SealedBidGame:
     weights: Sequence[Float64[FloatArray, "_types"]]
     bids: Sequence[Float64[FloatArray, "_bids"]]
     route: Route
-    _tables: dict[int, Any] = field(default_factory=dict, repr=False, compare=False)
+    _tables: dict[int | str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def names(self) -> list[str]:
@@ -69,6 +72,10 @@ class SealedBidGame:
     def utilities(self, profile: MixedProfile) -> list[Float64[FloatArray, "_types _bids"]]:
         """Side v X(b) - T(b) for each type and bid of each group."""
         masses = [w @ p for w, p in zip(self.weights, profile, strict=True)]
+        if isinstance(self.route, ThresholdRoute) and self.tabular:
+            from hurwicz.equilibria.grid_responses import utilities
+
+            return utilities(self.grid_tables, masses)
         out = []
         for g, members in enumerate(self.groups):
             share, payment = self.interim(g, masses, profile)
@@ -83,11 +90,8 @@ class SealedBidGame:
         others = [g for k, g in enumerate(self.belongs) if k != agent]
         if isinstance(self.route, CountsRoute):
             return self._by_counts(group, others, masses)
-        cells = len(self.bids[group]) * float(np.prod([float(len(self.bids[g])) for g in others]))
-        if isinstance(self.route, TableRoute) and cells <= _TABLE:
-            if group not in self._tables:
-                self._tables[group] = self._full_table(group, others)
-            share, payment = self._tables[group]
+        if isinstance(self.route, TableRoute) and self._cells(group, others) <= _TABLE:
+            share, payment = self._full_table(group, others)
             for g in reversed(others):
                 share, payment = share @ masses[g], payment @ masses[g]
             return share, payment
@@ -98,21 +102,10 @@ class SealedBidGame:
     def _by_counts(
         self, group: int, others: list[int], masses: Sequence[Float64[FloatArray, "_bids"]]
     ) -> tuple[Float64[FloatArray, "bids"], Float64[FloatArray, "bids"]]:
-        assert isinstance(self.route, CountsRoute)
-        own, agent = self.bids[group], self.groups[group][0]
-        rivals = len(others)
-        if group not in self._tables:
-            share, payment = np.zeros((rivals + 1, rivals + 1, len(own))), np.zeros((rivals + 1, rivals + 1, len(own)))
-            for a in range(rivals + 1):
-                for t in range(rivals + 1 - a):
-                    x, pay = self.mechanism.decide(self.route.canonical(agent, own, np.full(len(own), a), np.full(len(own), t)))
-                    share[a, t], payment[a, t] = x[:, agent], pay[:, agent]
-            self._tables[group] = share, payment
-        share, payment = self._tables[group]
+        own = self.bids[group]
+        share, payment = self._count_table(group, others)
         above, tied = {}, {}
-        for g in set(others):
-            place = np.searchsorted(self.bids[g], own, side="left")
-            until = np.searchsorted(self.bids[g], own, side="right")
+        for g, (place, until) in self._places(own, others).items():
             cumulative = np.concatenate([[0.0], np.cumsum(masses[g])])
             tied[g] = cumulative[until] - cumulative[place]
             above[g] = np.clip(1.0 - cumulative[until], 0.0, 1.0)
@@ -120,7 +113,98 @@ class SealedBidGame:
         ties = chance.shape[1]
         return (chance * share[:, :ties]).sum(axis=(0, 1)), (chance * payment[:, :ties]).sum(axis=(0, 1))
 
+    @property
+    def tabular(self) -> bool:
+        """Whether interim sums can be taken over tables: the route is exact and the tables fit into memory."""
+        if isinstance(self.route, CountsRoute):
+            return True
+        if isinstance(self.route, ThresholdRoute):
+            return max(len(b) for b in self.bids) * sum(len(b) for b in self.bids) <= _TABLE
+        return isinstance(self.route, TableRoute) and all(self._cells(g, self._others(g)) <= _TABLE for g in range(len(self.groups)))
+
+    @property
+    def grid_tables(self) -> GridTables:
+        """What JAX needs to compute interim sums and best responses of every group.
+
+        Raises:
+            InputError: rivals that can only be sampled, or tables that would not fit into memory.
+        """
+        from hurwicz.equilibria.grid_responses import GridTables, Plan, Table, on_device
+
+        if not self.tabular:
+            raise InputError(f"{self.mechanism.name}: no tables on this grid, by route '{self.route.name}'; take fewer bids, or learn")
+        if "compiled" not in self._tables:
+            plans, tables = [], []
+            for g, members in enumerate(self.groups):
+                others = self._others(g)
+                values = float(self.mechanism.sides[members[0]]) * self.types[g]
+                if isinstance(self.route, CountsRoute):
+                    plans.append(Plan("counts", tuple(others)))
+                    tables.append(Table(values, *self._count_table(g, others), places=self._places(self.bids[g], others)))
+                elif isinstance(self.route, ThresholdRoute):
+                    plans.append(Plan("threshold", tuple(others), self.route.order))
+                    tables.append(Table(values, **self._threshold_table(g, others)))
+                else:
+                    plans.append(Plan("product", tuple(others)))
+                    tables.append(Table(values, *self._full_table(g, others)))
+            self._tables["compiled"] = on_device(GridTables(tuple(plans), tuple(tables), tuple(self.weights)))
+        made: GridTables = self._tables["compiled"]
+        return made
+
+    def _others(self, group: int) -> list[int]:
+        agent = self.groups[group][0]
+        return [g for k, g in enumerate(self.belongs) if k != agent]
+
+    def _cells(self, group: int, others: list[int]) -> float:
+        return len(self.bids[group]) * float(np.prod([float(len(self.bids[g])) for g in others]))
+
+    def _places(self, bids: Float64[FloatArray, "bids"], others: list[int]) -> dict[int, tuple[Any, Any]]:
+        """For each group of rivals, how many of its bids are below each of ``bids``, and how many at most it."""
+        grids = {g: self.bids[g] for g in sorted(set(others))}
+        return {g: (np.searchsorted(grid, bids, side="left"), np.searchsorted(grid, bids, side="right")) for g, grid in grids.items()}
+
+    def _count_table(self, group: int, others: list[int]) -> tuple[Float64[FloatArray, "*counts"], Float64[FloatArray, "*counts"]]:
+        """x_i and t_i by rivals above, rivals tied and own bid."""
+        if group not in self._tables:
+            route = self.route
+            assert isinstance(route, CountsRoute | ThresholdRoute)
+            canonical = CountsRoute(self.mechanism, route.low, route.high).canonical
+            own, agent, rivals = self.bids[group], self.groups[group][0], len(others)
+            share, payment = np.zeros((rivals + 1, rivals + 1, len(own))), np.zeros((rivals + 1, rivals + 1, len(own)))
+            for a in range(rivals + 1):
+                for t in range(rivals + 1 - a):
+                    if isinstance(route, ThresholdRoute) and not a < route.order <= a + t:
+                        continue  # the threshold is not the own bid
+                    x, pay = self.mechanism.decide(canonical(agent, own, np.full(len(own), a), np.full(len(own), t)))
+                    share[a, t], payment[a, t] = x[:, agent], pay[:, agent]
+            self._tables[group] = share, payment
+        share, payment = self._tables[group]
+        return share, payment
+
+    def _threshold_table(self, group: int, others: list[int]) -> dict[str, Any]:
+        """x_i and t_i by own bid and the rivals' bid of the route's rank."""
+        route = self.route
+        assert isinstance(route, ThresholdRoute)
+        own, agent = self.bids[group], self.groups[group][0]
+        thresholds = np.unique(np.concatenate([self.bids[g] for g in others]))
+        bids, at = np.repeat(own, len(thresholds)), np.tile(thresholds, len(own))
+        x, pay = self.mechanism.decide(route.canonical(agent, bids, at))
+        shape = (len(own), len(thresholds))
+        tied_share, tied_payment = self._count_table(group, others)
+        return {
+            "share": x[:, agent].reshape(shape),
+            "payment": pay[:, agent].reshape(shape),
+            "places": self._places(own, others),
+            "tied_share": tied_share,
+            "tied_payment": tied_payment,
+            "at_thresholds": self._places(thresholds, others),
+            "apart": (own[:, None] != thresholds).astype(np.float64),
+        }
+
     def _full_table(self, group: int, others: list[int]) -> tuple[Float64[FloatArray, "*bids"], Float64[FloatArray, "*bids"]]:
+        if group in self._tables:
+            share, payment = self._tables[group]
+            return share, payment
         agent = self.groups[group][0]
         axes = [self.bids[group], *[self.bids[g] for g in others]]
         shape = tuple(len(a) for a in axes)
@@ -132,7 +216,9 @@ class SealedBidGame:
             profile = np.insert(np.stack(columns[1:], axis=1) if others else np.zeros((len(where[0]), 0)), agent, columns[0], axis=1)
             x, pay = self.mechanism.decide(profile)
             share[start : start + chunk], payment[start : start + chunk] = x[:, agent], pay[:, agent]
-        return share.reshape(shape), payment.reshape(shape)
+        self._tables[group] = share.reshape(shape), payment.reshape(shape)
+        share, payment = self._tables[group]
+        return share, payment
 
 
 def sealed_bid_game(

@@ -126,19 +126,31 @@ class MonotoneStrategy:
         self, cuts: Float64[FloatArray, "cuts"], count: int
     ) -> tuple[Float64[FloatArray, "cuts nodes"], Float64[FloatArray, "cuts nodes"]]:
         """Two Gauss–Legendre nodes a cell of values; cells end at about ``count`` / 2 of the knots and at the cut's inverse."""
-        chosen = np.unique(np.linspace(0, len(self.values) - 1, max(count // 2, 2)).round().astype(int))
-        edges = self.values[chosen]
-        cut = np.stack([self._inverse(cuts, highest=False), self._inverse(cuts, highest=True)], axis=1)
+        edges = self.cell_edges(count)
+        cut = np.stack(self.values_that_bid(cuts), axis=1)
         cells = np.sort(np.concatenate([np.broadcast_to(edges, (len(cuts), len(edges))), cut], axis=1), axis=1)
-        low, width = cells[:, :-1], np.diff(cells, axis=1)
-        mass = np.diff(self.prior.cdf(cells), axis=1)
-        offset = 0.5 / np.sqrt(3.0)
-        left, right = low + (0.5 - offset) * width, low + (0.5 + offset) * width
-        density = np.stack([self.prior.pdf(left), self.prior.pdf(right)], axis=2)
-        total = density.sum(axis=2, keepdims=True)
-        weights = mass[:, :, None] * np.where(total > 0.0, density / np.where(total > 0.0, total, 1.0), 0.5)
-        bids = self(np.stack([left, right], axis=2))
-        return bids.reshape(len(cuts), -1), weights.reshape(len(cuts), -1)
+        values, weights = self.gauss(cells[:, :-1], cells[:, 1:])
+        return self(values).reshape(len(cuts), -1), weights.reshape(len(cuts), -1)
+
+    def cell_edges(self, count: int) -> Float64[FloatArray, "edges"]:
+        """About ``count`` / 2 of the knots, both ends among them."""
+        chosen = np.unique(np.linspace(0, len(self.values) - 1, max(count // 2, 2)).round().astype(int))
+        return np.asarray(self.values[chosen])
+
+    def values_that_bid(self, bids: Float64[FloatArray, "bids"]) -> tuple[Float64[FloatArray, "bids"], Float64[FloatArray, "bids"]]:
+        """The lowest value that bids at least, and the highest that bids at most, each of ``bids``."""
+        return self._inverse(bids, highest=False), self._inverse(bids, highest=True)
+
+    def gauss(
+        self, low: Float64[FloatArray, "*cells"], high: Float64[FloatArray, "*cells"]
+    ) -> tuple[Float64[FloatArray, "*cells 2"], Float64[FloatArray, "*cells 2"]]:
+        """Two Gauss–Legendre nodes in each cell of values, and weights that add up to the cell's probability."""
+        width, offset = high - low, 0.5 / np.sqrt(3.0)
+        values = np.stack([low + (0.5 - offset) * width, low + (0.5 + offset) * width], axis=-1)
+        density = self.prior.pdf(values)
+        total = density.sum(axis=-1, keepdims=True)
+        mass = np.asarray(self.prior.cdf(high) - self.prior.cdf(low))
+        return values, mass[..., None] * np.where(total > 0.0, density / np.where(total > 0.0, total, 1.0), 0.5)
 
     def quantile(self, levels: Float64[FloatArray, "*shape"]) -> Float64[FloatArray, "*shape"]:
         """beta(F^{-1}(level)), F tabulated on a fine grid."""

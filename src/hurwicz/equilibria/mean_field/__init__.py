@@ -11,6 +11,7 @@ from hurwicz.equilibria.mean_field.iterations import (
 )
 from hurwicz.equilibria.mean_field.problem import MeanFieldEquilibrium, MeanFieldProblem
 from hurwicz.equilibria.mean_field.solving import MeanFieldDynamics, default_iterations, solve_mean_field
+from hurwicz.equilibria.mean_field.tuning import Trial, TunedIteration, tune
 
 __all__ = [
     "Anderson",
@@ -23,6 +24,9 @@ __all__ = [
     "OnlineMirrorDescent",
     "PriorDescent",
     "SoftmaxPolicyIteration",
+    "Trial",
+    "TunedIteration",
     "default_iterations",
     "solve_mean_field",
+    "tune",
 ]

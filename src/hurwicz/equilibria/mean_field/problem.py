@@ -50,9 +50,13 @@ class MeanFieldEquilibrium:
         flow: L_h(s, a) of the policy.
         exploitability: E^tau(pi | theta), in units of reward; of this policy, not of an average.
         tau: the weight of the entropy.
+        found_by: the iteration whose policy it is.
+        diverged: one sentence for each iteration that diverged on the way: which, after how many steps, and why.
     """
 
     policy: Float64[np.ndarray, "horizon states actions"]
     flow: Float64[np.ndarray, "horizon states actions"]
     exploitability: float
     tau: float
+    found_by: str = ""
+    diverged: tuple[str, ...] = ()

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from hurwicz._foundation import Solution, Status, float64_scope
+from hurwicz._foundation import NotFiniteError, Solution, Status, float64_scope
+from hurwicz.equilibria.mean_field.advancing import advance, first_look, last_look
 from hurwicz.equilibria.mean_field.iterations import DampedFixedPoint, Iterate, Iteration, OnlineMirrorDescent, Table
 from hurwicz.equilibria.mean_field.problem import MeanFieldEquilibrium, MeanFieldProblem
 from hurwicz.equilibria.protocol import Progress, drive
-from hurwicz.meanfield import MeanFieldGame, action_values, exploitability, flow_of, uniform_policy
+
+_BEHIND = 4  # who does not lead moves at every fourth look only
+_TOGETHER = 3  # looks before anybody is said to lead
 
 
 @dataclass
@@ -21,20 +22,25 @@ class _Racer:
     iteration: Iteration
     iterate: Iterate
     found: float = np.inf  # exploitability of its present policy
+    taken: int = 0
 
 
 @dataclass
 class _Race:
     racers: list[_Racer]
-    taken: int
+    looks: int
     best: float
     policy: Table
     winner: str
+    diverged: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class MeanFieldDynamics:
     """Iterations taken in turn, ``every`` steps each; what counts is the least exploitability of any policy seen.
+
+    After three looks the one of least exploitability leads; the others move at every fourth look, so that a race costs less than twice
+    what the leader alone would, and whoever is overtaken may come back.
 
     Args:
         iterations: who takes part; :func:`default_iterations` where empty.
@@ -54,26 +60,47 @@ class MeanFieldDynamics:
         return "; ".join(i.name for i in self.iterations) or "mirror descent at three rates and a damped fixed point, in turn"
 
     def init(self, game: MeanFieldProblem) -> _Race:
-        """Everyone at its start."""
-        taking_part = self.iterations or default_iterations(game)
+        """Everyone at its start.
+
+        Raises:
+            NotFiniteError: the game gives no finite value to the uniform policy.
+        """
         with float64_scope():
-            start = uniform_policy(game.game)
-            found = float(exploitability(game.game, start, game.theta, game.tau))
+            start, found, _ = first_look(game)
+            if not np.isfinite(found):
+                game.game.check(game.theta)  # names the round and the state, if it is met at random flows too
+                raise NotFiniteError(f"{game.game.name}: expected a finite exploitability of the uniform policy, got {found}")
+            taking_part = self.iterations or default_iterations(game)
             return _Race([_Racer(i, i.init(game.game)) for i in taking_part], 0, found, start, "uniform policy")
 
     def step(self, game: MeanFieldProblem, state: _Race) -> _Race:
-        """``every`` steps of each, and a look at each."""
-        best, policy, winner = state.best, state.policy, state.winner
+        """``every`` steps of whoever's turn it is, and a look at each."""
+        best, policy, winner, diverged = state.best, state.policy, state.winner, list(state.diverged)
+        lead = min(state.racers, key=lambda racer: racer.found)
+        all_move = state.looks < _TOGETHER or state.looks % _BEHIND == 0
         racers = []
         with float64_scope():
             for racer in state.racers:
-                iterate, here, found = _advance(game.game, racer.iteration, self.every)(racer.iterate, state.taken, game.theta, game.tau)
-                if not np.isfinite(float(found)):
+                if not (all_move or racer is lead):
+                    racers.append(racer)
+                    continue
+                iterate, here, found = advance(game, racer.iteration, racer.iterate, racer.taken, self.every)
+                taken = racer.taken + self.every
+                if not np.isfinite(found):
+                    diverged.append(_cause(game, racer.iteration, taken))
                     continue  # this one has diverged; the others go on
-                racers.append(_Racer(racer.iteration, iterate, float(found)))
-                if float(found) < best:
-                    best, policy, winner = float(found), here, racer.iteration.name
-        return replace(state, racers=racers, taken=state.taken + self.every, best=best if racers else np.nan, policy=policy, winner=winner)
+                racers.append(_Racer(racer.iteration, iterate, found, taken))
+                if found < best:
+                    best, policy, winner = found, here, racer.iteration.name
+        return replace(
+            state,
+            racers=racers,
+            looks=state.looks + 1,
+            best=best if racers else np.nan,
+            policy=policy,
+            winner=winner,
+            diverged=diverged,
+        )
 
     def residual(self, game: MeanFieldProblem, state: _Race) -> float:
         """The least exploitability seen; NaN once every iteration has diverged."""
@@ -86,16 +113,16 @@ class MeanFieldDynamics:
         return False
 
     def figures(self, game: MeanFieldProblem, state: _Race) -> Mapping[str, float]:
-        """Steps of each, and where each of them stands."""
+        """Steps of whoever took most, and where each of them stands."""
         del game
-        return {"iterations": state.taken, **{racer.iteration.name: racer.found for racer in state.racers}}
+        most = max((racer.taken for racer in state.racers), default=state.looks * self.every)
+        return {"iterations": most, **{racer.iteration.name: racer.found for racer in state.racers}}
 
     def result(self, game: MeanFieldProblem, state: _Race) -> MeanFieldEquilibrium:
         """The policy of least exploitability."""
         with float64_scope():
-            flow = flow_of(game.game, state.policy, game.theta)
-            found = float(exploitability(game.game, state.policy, game.theta, game.tau))
-        return MeanFieldEquilibrium(np.asarray(state.policy), np.asarray(flow), found, game.tau)
+            flow, found = last_look(game, state.policy)
+        return MeanFieldEquilibrium(np.asarray(state.policy), flow, found, game.tau, state.winner, tuple(state.diverged))
 
 
 def solve_mean_field(
@@ -118,11 +145,13 @@ def solve_mean_field(
         progress: called with the look's number and the least exploitability so far.
 
     Returns:
-        Policy, flow, exploitability; status ``EQUILIBRIUM`` where the tolerance is met, ``STEP_LIMIT`` where not, ``NOT_FINITE``
-        where every iteration diverged (the value is then the best policy seen before). ``stats`` names the iteration that won.
+        Policy, flow, exploitability, the iteration that found it and those that diverged; status ``EQUILIBRIUM`` where the tolerance is
+        met, ``STEP_LIMIT`` where not, ``DIVERGED`` where every iteration diverged (the value is then the best policy seen before).
+        ``stats`` repeats the names as ``winner`` and ``diverged``; where nothing arrived, ``cause`` says why.
 
     Raises:
         InputError: no step allowed.
+        NotFiniteError: the game gives no finite value to the uniform policy.
 
     Example:
         >>> from hurwicz.meanfield import left_right
@@ -135,7 +164,15 @@ def solve_mean_field(
     dynamics = MeanFieldDynamics(tuple(iterations), every)
     found = drive(problem, dynamics, steps=-(-most // every), tolerance=tolerance, progress=progress)
     status = Status.DIVERGED if found.status is Status.NOT_FINITE else found.status
-    return Solution(found.value, status, {**found.stats, "exploitability": found.value.exploitability})
+    stats = {**found.stats, "exploitability": found.value.exploitability, "winner": found.value.found_by, "diverged": found.value.diverged}
+    if status is Status.DIVERGED:
+        stats["cause"] = "; ".join(found.value.diverged)
+    elif not status.ok:
+        stats["cause"] = (
+            f"{found.value.found_by}: exploitability {found.value.exploitability:.3g} after {stats['iterations']} steps, above the "
+            f"tolerance {tolerance:g}; allow more steps, or ask tune() for a step size"
+        )
+    return Solution(found.value, status, stats)
 
 
 def default_iterations(problem: MeanFieldProblem) -> tuple[Iteration, ...]:
@@ -145,21 +182,17 @@ def default_iterations(problem: MeanFieldProblem) -> tuple[Iteration, ...]:
     monotone and the equilibrium is pure (an epidemic). At tau > 0 no rate passes 1 / tau.
     """
     with float64_scope():
-        uniform = uniform_policy(problem.game)
-        q = action_values(problem.game, flow_of(problem.game, uniform, problem.theta), uniform, problem.theta)
-        reach = float((q.max(axis=-1) - q.min(axis=-1)).max())
+        reach = first_look(problem)[2]
     top = 1.0 / problem.tau if problem.tau > 0.0 else np.inf
     rates = dict.fromkeys(min(rate / max(reach, 1e-12), top) for rate in (10.0, 1.0, 0.1))
     return (*(OnlineMirrorDescent(rate) for rate in rates), DampedFixedPoint(0.1))
 
 
-@functools.lru_cache(maxsize=128)
-def _advance(game: MeanFieldGame, iteration: Iteration, steps: int) -> Callable[..., Any]:
-    import jax
-
-    def advance(iterate: Iterate, taken: Any, theta: Any, tau: Any) -> tuple[Iterate, Table, Any]:
-        after = jax.lax.fori_loop(taken, taken + steps, lambda t, x: iteration.step(game, x, t, theta, tau), iterate)
-        policy = iteration.policy(game, after)
-        return after, policy, exploitability(game, policy, theta, tau)
-
-    return jax.jit(advance)
+def _cause(problem: MeanFieldProblem, iteration: Iteration, taken: int) -> str:
+    what = f"{iteration.name} diverged: not finite after {taken} steps"
+    if isinstance(iteration, OnlineMirrorDescent) and iteration.rate * problem.tau > 2.0:
+        return (
+            f"{what}, since rate x tau = {iteration.rate * problem.tau:g} is above 2 and each step makes the logits larger; "
+            f"a rate of at most 1/tau = {1.0 / problem.tau:g} does not"
+        )
+    return f"{what}; take a shorter step, or check that the game's rewards stay finite at every flow"

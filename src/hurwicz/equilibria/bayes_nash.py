@@ -1,0 +1,318 @@
+"""Bayes–Nash equilibria of single-parameter mechanisms: which search for which mechanism, within a tolerance and a time."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from numpy.typing import ArrayLike
+
+from hurwicz._foundation import InputError, NotConvergedError, Solution, Status
+from hurwicz.equilibria.certificate import certify
+from hurwicz.equilibria.collocation import Collocation
+from hurwicz.equilibria.collocation import gains as monotone_gains
+from hurwicz.equilibria.equilibrium import Equilibrium
+from hurwicz.equilibria.interim import CountsRoute, MonteCarloRoute, Route, TableRoute, ThresholdRoute
+from hurwicz.equilibria.learning import RegretMatching
+from hurwicz.equilibria.logit import LogitPath
+from hurwicz.equilibria.monotone import BestResponse, EnvelopeIteration, MonotoneGame, monotone_game
+from hurwicz.equilibria.protocol import Dynamics, OutOfTimeError, Progress, drive, within
+from hurwicz.equilibria.sealed_bids import sealed_bid_game
+from hurwicz.equilibria.steps import bids_told_apart
+from hurwicz.mechanisms import SingleParameterMechanism
+from hurwicz.typespaces import FinitePrior, ProductPrior
+
+_FEW_DRAWS, _ROUNDING = 512, 1e-9
+
+
+def bayes_nash(
+    mechanism: SingleParameterMechanism,
+    *,
+    strategies: str = "auto",
+    dynamics: Dynamics[Any, Any, Any] | None = None,
+    knots: int = 201,
+    types: int = 50,
+    bids: int | ArrayLike | Mapping[str, ArrayLike] | None = None,
+    bid_range: tuple[float, float] | None = None,
+    tolerance: float = 1e-4,
+    steps: int | None = None,
+    route: Route | None = None,
+    seed: int = 0,
+    strict: bool = True,
+    time_limit: float | None = None,
+    progress: Progress | None = None,
+) -> Solution[Equilibrium]:
+    """A Bayes–Nash equilibrium of a sealed-bid mechanism, with a certified epsilon.
+
+    Monotone strategies (types on intervals): the truth if it is one, else :class:`EnvelopeIteration` for identical buyers,
+    :class:`BestResponse` and then :class:`Collocation` for the rest; over a continuum of bids. Mixed strategies (finite types, or
+    intervals cut into cells) on a grid of bids: :class:`LogitPath`, and :class:`RegretMatching` where that loses its way or the tables
+    would not fit. ``"auto"`` goes over to them where no monotone strategies were found, and begins with them where the rule answers a
+    continuum of bids in steps, one bid a step. Whatever found it, the certificate is computed afterwards from the strategies alone.
+
+    Args:
+        mechanism: single-parameter, types independent.
+        strategies: ``"monotone"``, ``"mixed"``, or ``"auto"``: mixed ones where a type space is finite, else monotone ones if any.
+        dynamics: what to search by, instead of the above.
+        knots: values at which monotone strategies are found.
+        types: cells of an interval for mixed strategies.
+        bids: grid: how many, which, or which for each agent; 801 looked at first (monotone) or 101 (mixed) if omitted.
+        bid_range: smallest and largest bid; the span of the type spaces if omitted.
+        tolerance: largest gain wanted, as a share of the range of bids.
+        steps: most rounds of each dynamics.
+        route: to interim shares and payments; the fastest that the rule allows if omitted.
+        seed: of everything random.
+        strict: raise where the tolerance is not met; otherwise the solution says so in its status.
+        time_limit: seconds for the search, looked at whenever the rule is asked and between rounds; the certificate of what was reached
+            comes on top, on a coarser look.
+        progress: called with round and gain.
+
+    Returns:
+        The equilibrium; ``stats`` say the dynamics, rounds, seconds, route and gain, what ``tried`` before left, and, where the tolerance
+        was not met, ``why``.
+
+    Raises:
+        InputError: a mechanism or grid that does not fit.
+        NotConvergedError: the gain stayed above the tolerance; ``reached`` holds the solution as far as it got.
+
+    Example:
+        >>> from hurwicz.mechanisms import single_parameter
+        >>> def pay_own(bids):
+        ...     top = bids == bids.max(axis=1, keepdims=True)
+        ...     return top / top.sum(axis=1, keepdims=True), bids * top / top.sum(axis=1, keepdims=True)
+        >>> found = bayes_nash(single_parameter("first price", pay_own, 3), knots=51).value
+        >>> round(float(found.bid("bidder 1", 0.6)), 4), round(found.revenue, 4)  # 2/3 of the value; (n - 1) / (n + 1)
+        (0.4, 0.5)
+    """
+    finite = isinstance(mechanism.prior, ProductPrior) and any(
+        isinstance(p, FinitePrior) or p.space.size is not None for p in mechanism.prior.marginals.values()
+    )
+    if strategies not in {"auto", "monotone", "mixed"}:
+        raise InputError(f"bayes_nash: expected strategies 'auto', 'monotone' or 'mixed', got {strategies!r}")
+    if not tolerance > 0.0:
+        raise InputError(f"bayes_nash: expected a tolerance above 0, got {tolerance!r}")
+    if time_limit is not None and not time_limit > 0.0:
+        raise InputError(f"bayes_nash: expected a time limit above 0 seconds, got {time_limit!r}")
+    search = _Search(
+        mechanism=mechanism,
+        dynamics=dynamics,
+        bid_range=bid_range,
+        tolerance=tolerance,
+        steps=steps,
+        route=route,
+        seed=seed,
+        progress=progress,
+        deadline=math.inf if time_limit is None else time.perf_counter() + time_limit,
+    )
+    if strategies == "mixed" or (strategies == "auto" and finite):
+        solution = search.mixed(types, 101 if bids is None else bids)
+    else:
+        looked = 801 if bids is None else bids
+        if not isinstance(looked, int):
+            raise InputError(
+                "bayes_nash: monotone strategies bid from a continuum; give the number of bids to look at, or strategies='mixed'"
+            )
+        either = strategies == "auto" and dynamics is None
+        solution = search.either(knots, types, looked) if either else search.monotone(knots, looked)
+    if strict and not solution.status.ok:
+        raise NotConvergedError(
+            f"{mechanism.name}: {solution.stats['dynamics']} left a gain of {solution.stats['residual']:.3g} after "
+            f"{solution.stats['rounds']} rounds, tolerance {solution.stats['tolerance']:.3g}: {solution.stats['why']}; or strict=False",
+            reached=solution,
+        )
+    return solution
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Search:
+    """One mechanism, and how far to go for it."""
+
+    mechanism: SingleParameterMechanism
+    dynamics: Dynamics[Any, Any, Any] | None
+    bid_range: tuple[float, float] | None
+    tolerance: float
+    steps: int | None
+    route: Route | None
+    seed: int
+    progress: Progress | None
+    deadline: float
+
+    @property
+    def timed(self) -> SingleParameterMechanism:
+        """The mechanism, its rule refusing to answer once time is up."""
+        return within(self.mechanism, self.deadline)
+
+    @property
+    def late(self) -> bool:
+        return time.perf_counter() >= self.deadline
+
+    def _in_time(self, route: Route) -> Route:
+        """The route, asking the mechanism only as long as there is time; a route of the user's own as it is."""
+        if isinstance(route, CountsRoute | ThresholdRoute | TableRoute | MonteCarloRoute):
+            return replace(route, mechanism=self.timed)
+        return route
+
+    def either(self, knots: int, types: int, looked: int) -> Solution[Equilibrium]:
+        """Monotone strategies; mixed ones on a grid where there are none, and on the rule's own grid where it answers in steps."""
+        smooth = self.monotone(knots, looked, types)
+        if smooth.status.ok or self.late:
+            return smooth
+        tried = {name: smooth.stats[name] for name in ("kind", "dynamics", "rounds", "residual", "why")}
+        on_grid = self.mixed(types, 101)
+        if on_grid.status.ok or on_grid.value.epsilon < smooth.value.epsilon:
+            return replace(on_grid, stats=on_grid.stats | {"tried": [tried]})
+        return smooth
+
+    def mixed(
+        self, types: int, bids: int | ArrayLike | Mapping[str, ArrayLike], *, looked: int = 2, steps: str = ""
+    ) -> Solution[Equilibrium]:
+        """Distributions over a grid of bids, for each type."""
+        game = sealed_bid_game(self.mechanism, types=types, bids=bids, bid_range=self.bid_range, route=self.route, seed=self.seed)
+        route = game.route
+        game = replace(game, mechanism=self.timed, route=self._in_time(route))
+        low, high = min(float(b[0]) for b in game.bids), max(float(b[-1]) for b in game.bids)
+        limit = self.tolerance * (high - low if high > low else 1.0)
+        plan: list[tuple[Dynamics[Any, Any, Any], int, int]] = [(RegretMatching(), self.steps or 4000, 25)]
+        if self.dynamics is not None:
+            plan = [(self.dynamics, self.steps or 4000, 25)]
+        elif game.tabular:
+            plan = [(LogitPath(), self.steps or 400, 1), *plan]
+        run, tried = None, []
+        for rule, most, every in plan:
+            try:
+                found = drive(game, rule, steps=most, tolerance=limit, every=every, progress=self.progress, deadline=self.deadline)
+            except OutOfTimeError:
+                break
+            tried.append({name: found.stats[name] for name in ("dynamics", "rounds", "residual", "stopped")})
+            if run is None or found.stats["residual"] < run.stats["residual"]:
+                run = found
+            if found.status.ok or self.late:
+                break
+        if run is None:  # nothing was learned: everybody bids at random
+            even = RegretMatching().init(game).profile
+            stats = {"dynamics": "none", "rounds": 0, "residual": math.inf, "seconds": 0.0, "trace": [], "stopped": "time limit"}
+            run = Solution(even, Status.STEP_LIMIT, stats)
+        made = game.strategies(run.value)
+        discrete = {name: FinitePrior(s.types[s.weights > 0.0], s.weights[s.weights > 0.0]) for name, s in made.items()}
+        certificate = certify(
+            self.mechanism,
+            made,
+            bids=looked,
+            bid_range=self.bid_range or (low, high if high > low else low + 1.0),
+            refine=1,
+            route=route,
+            agents=[self.mechanism.agents[m[0]] for m in game.groups],
+        )
+        kind = "mixed strategies on a grid" + (f", {steps}" if steps else "")
+        stats = run.stats | {
+            "route": route.name,
+            "tolerance": limit,
+            "kind": kind,
+            "tried": tried[:-1],
+            "why": _why(run.stats, "coarser grid"),
+        }
+        return Solution(Equilibrium(self.mechanism.with_prior(discrete), made, certificate), run.status, stats)
+
+    def monotone(self, knots: int, bids: int, types: int | None = None) -> Solution[Equilibrium]:
+        """Strategies that rise with the type, bids from a continuum; with ``types`` on the steps of the rule if it has some."""
+        untimed = monotone_game(self.mechanism, knots=knots, bids=bids, bid_range=self.bid_range, route=self.route, seed=self.seed)
+        game = replace(untimed, mechanism=self.timed, route=self._in_time(untimed.route))
+        span = game.high - game.low
+        limit = self.tolerance * span
+        stats: dict[str, Any] = {
+            "dynamics": "truth",
+            "rounds": 0,
+            "residual": math.inf,
+            "seconds": 0.0,
+            "trace": [],
+            "stopped": "time limit",
+        }
+        told = Solution(tuple(game.start), Status.STEP_LIMIT, stats)
+        tried: list[dict[str, Any]] = []
+        try:
+            if self.dynamics is None:
+                if isinstance(game.route, MonteCarloRoute):
+                    # Where no draw of the rivals leaves anything to gain, a few show as much as many.
+                    draws = MonteCarloRoute(self.mechanism, samples=_FEW_DRAWS, seed=self.seed)
+                    few = replace(game, route=self._in_time(draws), bids=min(bids, 201))
+                    if monotone_gains(few, tuple(game.start)) <= _ROUNDING * span:
+                        truth = replace(told, stats=stats | {"residual": 0.0, "stopped": "tolerance"})
+                        return self._finish(few, draws, truth, limit, tried)
+                told = replace(told, stats=stats | {"residual": monotone_gains(game, tuple(game.start)), "stopped": "tolerance"})
+                if told.stats["residual"] <= min(1e-6 * span, limit):
+                    return self._finish(game, untimed.route, told, limit, tried)
+            steps = None if types is None or self.route is not None else bids_told_apart(self.timed, self.bid_range, seed=self.seed)
+            if steps is not None and types is not None:
+                on_steps = self.mixed(types, steps, looked=bids, steps="one bid for each step of the rule")
+                if on_steps.status.ok:
+                    return on_steps
+            best = told
+            for rule, most, every, aim in self._plan(game, span):
+                shaded = game
+                if not isinstance(rule, BestResponse):
+                    # Where the truth is no equilibrium, starting below it keeps a payment that grows with the bid within reach.
+                    shaded = monotone_game(
+                        self.timed, knots=knots, bids=bids, bid_range=self.bid_range, shade=0.1, route=game.route, seed=self.seed
+                    )
+                aim = min(aim, 0.5 * limit)
+                run = drive(shaded, rule, steps=most, tolerance=aim, every=every, progress=self.progress, deadline=self.deadline)
+                tried.append({name: run.stats[name] for name in ("dynamics", "rounds", "residual", "stopped")})
+                if run.stats["residual"] < best.stats["residual"]:
+                    best = run
+                if run.stats["residual"] <= 0.5 * limit or self.late:  # half: the certificate looks at more types and bids
+                    break
+        except OutOfTimeError:
+            best = replace(told, stats=told.stats | {"stopped": "time limit"}) if not tried else best
+        return self._finish(game, untimed.route, best, limit, tried)
+
+    def _plan(self, game: MonotoneGame, span: float) -> list[tuple[Dynamics[Any, Any, Any], int, int, float]]:
+        """Dynamics, most rounds, rounds between looks, and gain at which to stop.
+
+        What is gained is of the second order in the bids: the search goes on well below the gain that is asked for, where it can.
+        """
+        if self.dynamics is not None:
+            return [(self.dynamics, self.steps or 200, 1, 1e-9 * span)]
+        answer: list[tuple[Dynamics[Any, Any, Any], int, int, float]] = [(BestResponse(), self.steps or 30, 1, 1e-9 * span)]
+        alike = len(game.groups) == 1 and game.side(0) > 0.0
+        if not isinstance(game.route, CountsRoute | ThresholdRoute):
+            # An interim sum asks the rule a million times: rather a few rounds, and then the grid, than hundreds.
+            return [*answer, (EnvelopeIteration(), self.steps or 20, 20, 0.0)] if alike else answer
+        if alike:
+            answer = [(EnvelopeIteration(), self.steps or 300, 20, 0.0), *answer]
+        return [*answer, (Collocation(), self.steps or 60, 1, 1e-6 * span)]
+
+    def _finish(
+        self, game: MonotoneGame, route: Route, run: Solution[Any], limit: float, tried: list[dict[str, Any]]
+    ) -> Solution[Equilibrium]:
+        laws = game.laws(run.value)
+        made = dict(zip(game.mechanism.agents, laws, strict=True))
+        certificate = certify(
+            self.mechanism,
+            made,
+            bids=min(game.bids, 201) if self.late else game.bids,
+            bid_range=(game.low, game.high),
+            refine=0 if self.late else 6,
+            route=route,
+            agents=[game.mechanism.agents[m[0]] for m in game.groups],
+        )
+        status = Status.EQUILIBRIUM if certificate.epsilon <= limit else Status.STEP_LIMIT
+        stats = run.stats | {"route": route.name, "tolerance": limit, "kind": "monotone strategies", "residual": certificate.epsilon}
+        stats |= {
+            "tried": [each for each in tried if each["dynamics"] != run.stats["dynamics"]],
+            "why": _why(run.stats, "strategies='mixed'"),
+        }
+        return Solution(Equilibrium(self.mechanism, made, certificate), status, stats)
+
+
+def _why(stats: Mapping[str, Any], otherwise: str) -> str:
+    """What ended the search, and what to do about it."""
+    remedy = f"allow a larger tolerance or take {'a ' if otherwise == 'coarser grid' else ''}{otherwise}"
+    return {
+        "time limit": f"the time limit came first; allow more seconds, or {remedy}",
+        "step limit": f"the step limit came first; allow more steps, or {remedy}",
+        "tolerance": f"the search met its own tolerance, but the certificate looks at more types and bids; take more knots, or {remedy}",
+        "not finite": f"a NaN or an infinity appeared; check the rule, or {remedy}",
+    }.get(str(stats["stopped"]), f"the search had nothing more to give; {remedy}")
