@@ -2,10 +2,12 @@
 
 Twice: the population engine, which is told the costs' arrays and stops at a relative gap; and the planner, which only sees answers
 and stops where they move by less than 1e-9 of themselves; its total loss is compared with that at the price which bisection finds.
+Then the planner's default from random starts, over several seeds.
 """
 
 from __future__ import annotations
 
+import itertools
 import time
 from typing import Any
 
@@ -71,7 +73,7 @@ def run(quick: bool = False) -> list[dict[str, Any]]:
     Console(width=180).print(table)
     worst = max(row["rounds"] for row in rows if row["method"] == "newton")
     print(f"price Newton: at most {worst} rounds at every N ({'within' if worst <= MOST_ROUNDS else 'OVER'} the limit of {MOST_ROUNDS})")
-    return rows + planned([size for size in sizes if size <= 10**6], limit)
+    return rows + planned([size for size in sizes if size <= 10**6], limit) + from_random_starts([size for size in sizes if size <= 10**5])
 
 
 def planned(sizes: list[int], limit: float) -> list[dict[str, Any]]:
@@ -105,8 +107,28 @@ def planned(sizes: list[int], limit: float) -> list[dict[str, Any]]:
     return rows
 
 
-def _planned(n: int, exponent: int, dynamics: Dynamics, *, capacities: bool) -> dict[str, Any]:
-    rng = np.random.default_rng(7)
+def from_random_starts(sizes: list[int], seeds: int = 5) -> list[dict[str, Any]]:
+    """Fewest and most rounds of the planner's default over ``seeds`` draws of types, capacities and first actions in [0, 2]."""
+    rows: list[dict[str, Any]] = []
+    table = Table(title=f"(b) the planner's default from random starts: fewest to most rounds to 1e-9 over {seeds} seeds")
+    for head in ("costs", "capacities", *(f"N = {n:.0e}" for n in sizes)):
+        table.add_column(head, justify="right" if "N" in head else "left")
+    for exponent, capacities in itertools.product((1.5, 2, 3, 4), (False, True)):
+        cells = []
+        for n in sizes:
+            found = [_planned(n, exponent, PriceNewton(), capacities=capacities, seed=seed, random_start=True) for seed in range(seeds)]
+            rows += [{"method": "price Newton, random start", **row} for row in found]
+            off = sum(not row["converged"] for row in found)
+            rounds = [row["rounds"] for row in found]
+            cells.append(f"{min(rounds)} to {max(rounds)}" + (f", {off} off" if off else ""))
+        table.add_row(f"theta x^{exponent:g}", "yes" if capacities else "no", *cells)
+    Console(width=180).print(table)
+    print(f"the planner's default from random starts: at most {max(row['rounds'] for row in rows)} rounds")
+    return rows
+
+
+def _planned(n: int, exponent: float, dynamics: Dynamics, *, capacities: bool, seed: int = 7, random_start: bool = False) -> dict[str, Any]:
+    rng = np.random.default_rng(seed)
     theta = rng.uniform(0.05, 0.15, n)
     capacity = rng.uniform(0.02, 0.2, n) if capacities else np.full(n, np.inf)
     target = (0.08 if capacities else 0.1) * n
@@ -115,8 +137,9 @@ def _planned(n: int, exponent: int, dynamics: Dynamics, *, capacities: bool) -> 
     graph.loss("miss", lambda h: (h.sum() - target) ** 2, ["h"])
     problem = graph.compile()
     agents = [PopulationAgent("h", Quadratic() if exponent == 2 else Power(float(exponent)), theta, Box(0.0, capacity))]
+    start = {"h": rng.uniform(0.0, 2.0, n)} if random_start else None
     began, spent = time.perf_counter(), time.process_time()
-    solution = coordinate(problem, agents, dynamics=dynamics, tol=1e-9, max_rounds=3000, raise_on_failure=False)
+    solution = coordinate(problem, agents, dynamics=dynamics, start=start, tol=1e-9, max_rounds=3000, raise_on_failure=False)
     seconds, cpu = time.perf_counter() - began, time.process_time() - spent
     best = _by_bisection(exponent, theta, capacity, target)
     least, reached = ((x.sum() - target) ** 2 + (theta * x**exponent).sum() for x in (best, solution.value.actions["h"]))
@@ -128,7 +151,7 @@ def _planned(n: int, exponent: int, dynamics: Dynamics, *, capacities: bool) -> 
 
 
 def _by_bisection(
-    exponent: int, theta: Float64[FloatArray, " agents"], capacity: Float64[FloatArray, " agents"], target: float
+    exponent: float, theta: Float64[FloatArray, " agents"], capacity: Float64[FloatArray, " agents"], target: float
 ) -> Float64[FloatArray, " agents"]:
     """x_i = min((p / (k theta_i))^(1/(k-1)), capacity_i) at the price p = 2 (target - sum x)."""
     low, high = 0.0, 2.0 * target
