@@ -1,6 +1,6 @@
 # One way in for a person and for CI: every target sets up what it needs.
 .DEFAULT_GOAL := help
-.PHONY: help run test check docs bench format clean
+.PHONY: help run test check docs bench reproduce-long format clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -13,7 +13,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 SCENARIO ?= examples/case118.toml
 
 help:  ## this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
 
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "hurwicz needs Python 3.11 or newer; none was found. Install one, or: make PYTHON=/path/to/python3" >&2; exit 2; }
@@ -49,6 +49,9 @@ docs: $(VENV)/.test  ## serve the docs on this machine
 
 bench: $(VENV)/.bench  ## benchmarks against peers, with ratios from the same run
 	$(BIN)/python -m benchmarks
+
+reproduce-long: $(VENV)/.core  ## mean-field settings A2 to A10 at the literature's sizes, five seeds: hours (SIZE=--small: a quarter of an hour)
+	$(BIN)/python -m hurwicz.reproductions.amid.long_runs $(SIZE) --out out/amid/long.json
 
 format: $(VENV)/.test  ## let ruff put the style right
 	$(BIN)/ruff format .

@@ -169,6 +169,28 @@ def reproduce_mbi(
     typer.echo(f"wrote {out / 'claims.json'}\nwrote {out / 'report.html'}")
 
 
+@reproductions.command("amid", epilog="Example: hurwicz reproduce amid --only A1")
+def reproduce_amid(
+    only: Annotated[
+        list[str] | None, typer.Option(help="One experiment: A1 to A10, beach, gradients, table2 or finite; may be given several times.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder for claims.json and report.html.")] = Path("out/amid"),
+    seed: _SeedOption = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Mean-field incentive design (arXiv 2510.21442): its settings, small enough for minutes, and what bounds each figure."""
+    _prepare()
+    from hurwicz.reproductions import amid
+
+    with _progress() as progress:
+        claims = amid.reproduce(only=only or None, out=out, progress=progress, seed=seed)
+    if as_json:
+        typer.echo(json.dumps([claim.to_dict() for claim in claims], indent=2))
+        return
+    _console().print(amid.claims_table(claims))
+    typer.echo(f"wrote {out / 'claims.json'}\nwrote {out / 'report.html'}")
+
+
 @app.command(epilog="Example: hurwicz info --json")
 def info(as_json: AsJson = False) -> None:
     """Versions, machine, extras and the packaged grids: what a bug report should carry."""

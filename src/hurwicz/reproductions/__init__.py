@@ -1,5 +1,5 @@
 """Published experiments, run again and compared claim by claim."""
 
-from hurwicz.reproductions import mbi
+from hurwicz.reproductions import amid, mbi
 
-__all__ = ["mbi"]
+__all__ = ["amid", "mbi"]

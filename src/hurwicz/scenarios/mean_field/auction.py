@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,18 +13,21 @@ from jaxtyping import Float64
 
 from hurwicz._foundation import FloatArray, float64_scope
 from hurwicz.scenarios.mean_field.auction_page import auction_page, auction_tables
-from hurwicz.scenarios.mean_field.learning import Checkpoints, Learned, designer, equilibrium_keys, learn, learning_keys, told_of
+from hurwicz.scenarios.mean_field.learning import Checkpoints, Learned, by_gradient, equilibrium_keys, learn, learning_keys, told_of
 from hurwicz.scenarios.mean_field.schema import BatchedAuctionScenario
 from hurwicz.scenarios.running import Progress, Run
 
 if TYPE_CHECKING:
-    from hurwicz.designers import MeanFieldDesign
+    from hurwicz._foundation import Solution
+    from hurwicz.designers import DesignProblem, MeanFieldDesign
     from hurwicz.meanfield import SellingRule, Setting
     from hurwicz.reports.auction_outcome import AuctionOutcome
 
 BEFORE, RESERVES, POSTED = "first price, equal shares a round", "first price, best reserves", "best posted prices"
 _KEYS = {"posted": "price", "reserve": "reserve", "first_price": "price"}
-_SOFTNESS = 0.02  # of the simple rule that a table or a network starts from: nearer to it, a gradient hardly moves it
+_SOFTNESS = 1e-3  # of the simple rule that a table or a network starts from: nearer to it, a gradient hardly moves it
+_GRID = 100  # of the literature
+_RATES = {"table": 0.2, "network": 0.01, "reserve": 0.01, "posted": 0.01}
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,7 @@ def run_batched_auction(scenario: BatchedAuctionScenario, name: str, progress: P
     rule = _rule(scenario, setting)
     name_of = f"{setting.name}, {type(rule).__name__}"
     problem = auction_problem(setting, rule, start=_start(scenario, setting, rule, rules), name=name_of, **shape)
-    learned = learn(scenario, designer(scenario, problem), checkpoints, progress, span=(0.4, 0.97))
+    learned = learn(scenario, _designer(scenario, problem), checkpoints, progress, span=(0.4, 0.97))
     progress("measuring what was learned", 0.97)
     rules["learned"] = _measured(setting, rule, learned.best)
     result = _result(scenario, setting, learned, rules, shape) | {"seconds": time.perf_counter() - began}
@@ -67,7 +71,7 @@ def _setting(scenario: BatchedAuctionScenario) -> Setting:
         hyperbolic_discount,
     )
 
-    grid = scenario.grid or 100
+    grid = scenario.grid or _GRID
     objective = None if scenario.objective is None else {k: w for k, w in scenario.objective.model_dump().items() if w}
     if scenario.setting is not None:
         import dataclasses
@@ -97,6 +101,17 @@ def _rule(scenario: BatchedAuctionScenario, setting: Setting) -> SellingRule:
         return NetworkRule(grid, rounds, width=scenario.width, sees_bids=not setting.static, asks=not setting.static)
     rules: dict[str, Callable[[int], SellingRule]] = {"table": TableRule, "reserve": ReservePrice, "posted": PostedPrice}
     return rules[scenario.rule](grid)
+
+
+def _designer(scenario: BatchedAuctionScenario, problem: DesignProblem) -> Callable[..., Solution[MeanFieldDesign]]:
+    """By the gradient; thresholds, which have none, by values at two points a step."""
+    rate = scenario.learning_rate or _RATES[scenario.rule]
+    if scenario.rule in {"table", "network"}:
+        return by_gradient(scenario, problem, rate=rate)
+    from hurwicz.designers import zeroth_order
+
+    grid = scenario.grid or _GRID
+    return partial(zeroth_order, problem, steps=scenario.steps, learning_rate=rate, radius=1.0 / grid)
 
 
 def _measured(setting: Setting, rule: SellingRule, design: MeanFieldDesign) -> Measured:
@@ -165,6 +180,8 @@ def _result(
     simple = {name: measured for name, measured in rules.items() if name != "learned"}
     top = max(simple, key=lambda name: simple[name].design.objective)
     notes = [f"reconstructed: {note}" for note in setting.reconstructed]
+    if setting.draw is not None:
+        notes.append(f"{setting.name} draws its market: this is the mean one; `hurwicz reproduce amid --only {setting.name}` draws many")
     behind = simple[top].design.objective - best.design.objective
     if behind > 0.0:
         notes.append(f"the learned rule is {behind:.5f} behind {top}: raise steps, or start from another rule")

@@ -11,7 +11,7 @@ from jaxtyping import Float64
 from hurwicz._foundation import FloatArray, float64_scope
 from hurwicz.reports import Page, number
 from hurwicz.reports.mean_field import crowd_plot, learning_plot, toll_plot
-from hurwicz.scenarios.mean_field.learning import Checkpoints, Learned, designer, equilibrium_keys, learn, learning_keys, told_of
+from hurwicz.scenarios.mean_field.learning import Checkpoints, Learned, by_gradient, equilibrium_keys, learn, learning_keys, told_of
 from hurwicz.scenarios.mean_field.schema import BeachBarScenario
 from hurwicz.scenarios.running import Progress, Run
 from hurwicz.scenarios.tables import text_table
@@ -54,7 +54,7 @@ def run_beach_bar(scenario: BeachBarScenario, name: str, progress: Progress, che
     problem = beach_problem(scenario)
     progress("the crowd without a toll", 0.0)
     free = evaluate_design(problem, None)
-    learned = learn(scenario, designer(scenario, problem), checkpoints, progress, span=(0.1, 0.95))
+    learned = learn(scenario, by_gradient(scenario, problem, rate=0.2), checkpoints, progress, span=(0.1, 0.95))
     with float64_scope():
         tolls = np.asarray(spot_prices(jnp.asarray(learned.best.theta), scenario.price_cap), dtype=np.float64)
     before, after = free.flow.sum(axis=2), learned.best.flow.sum(axis=2)

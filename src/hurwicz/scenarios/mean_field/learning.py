@@ -148,15 +148,23 @@ def learn(
     return Learned(designs, steps, interrupted=False)
 
 
-def designer(scenario: Designed, problem: DesignProblem) -> Callable[..., Solution[MeanFieldDesign]]:
-    """The ascent that the scenario asks for; what is left to give are seed, checkpoint, resumption and progress."""
+def by_gradient(scenario: Designed, problem: DesignProblem, *, rate: float) -> Callable[..., Solution[MeanFieldDesign]]:
+    """The ascent that the scenario asks for; what is left to give are seed, checkpoint, resumption and progress.
+
+    Args:
+        scenario: how.
+        problem: what.
+        rate: first rate of Adam where the scenario says none.
+    """
+    import optax  # type: ignore[import-untyped]
+
     from hurwicz.designers import meanfield_adjoint
 
     return partial(
         meanfield_adjoint,
         problem,
         differentiate=scenario.differentiate,
-        optimiser=_optimiser(scenario),
+        optimiser=optax.adam(optax.cosine_decay_schedule(scenario.learning_rate or rate, scenario.steps)),
         steps=scenario.steps,
         entropy=None if scenario.tau_start is None else partial(_falling, scenario.tau_start, problem.tau, scenario.steps),
         smoothing=scenario.smoothing,
@@ -166,14 +174,6 @@ def designer(scenario: Designed, problem: DesignProblem) -> Callable[..., Soluti
 def _falling(first: float, last: float, steps: int, k: int) -> float:
     # geometric until halfway: what is left is spent at the weight that counts
     return float(first * (last / first) ** min(1.0, 2.0 * k / steps))
-
-
-def _optimiser(scenario: Designed) -> Any:
-    if scenario.learning_rate is None:
-        return None
-    import optax  # type: ignore[import-untyped]
-
-    return optax.adam(optax.cosine_decay_schedule(scenario.learning_rate, scenario.steps))
 
 
 def equilibrium_keys(scenario: Designed, *, tau: float, rate: float, iterations: int) -> dict[str, Any]:

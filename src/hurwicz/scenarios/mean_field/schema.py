@@ -25,7 +25,7 @@ class Designed(Table):
     )
     steps: int = Field(200, ge=1, description="steps of the designer")
     seeds: list[Annotated[int, Field(ge=0)]] = Field(default=[0], min_length=1, description="seeds; the rules are learned once for each")
-    learning_rate: Positive | None = Field(None, description="first rate of Adam, which falls to nothing; the designer's own if left out")
+    learning_rate: Positive | None = Field(None, description="first rate of Adam, which falls along a cosine; the family's own if left out")
     tau_start: Positive | None = Field(None, description="weight of the entropy at the first step, falling to tau halfway; tau if left out")
     smoothing: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
         0.0, description="the gradient is averaged over random rules as near as this; 0 for the gradient itself"
@@ -112,6 +112,11 @@ class BatchedAuctionScenario(Designed):
             raise ValueError("either a setting (A1 to A10) or an [auction], not both and not neither")
         if "width" in self.model_fields_set and self.rule != "network":
             raise ValueError(f'no width beside rule = "{self.rule}": only the network has one')
+        idle = sorted({"differentiate", "smoothing", "tau_start"} & self.model_fields_set)
+        if idle and self.rule in {"reserve", "posted"}:
+            raise ValueError(
+                f'no {" or ".join(idle)} beside rule = "{self.rule}": a threshold has no derivative, and is searched by values'
+            )
         return self
 
 
