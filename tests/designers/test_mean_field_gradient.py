@@ -10,7 +10,7 @@ from hurwicz._foundation import InputError
 from hurwicz.designers import EquilibriumMap
 from hurwicz.designers.descent_step import descent_step
 from hurwicz.equilibria.mean_field import OnlineMirrorDescent
-from hurwicz.meanfield import BatchedAuction, TableRule
+from hurwicz.meanfield import BatchedAuction, MeanFieldGame, TableRule
 
 AUCTION = BatchedAuction(rounds=2, supply=0.8, grid=5)
 RULE = TableRule(5)
@@ -40,17 +40,31 @@ def test_three_derivatives_and_finite_differences_agree_once_converged():
     assert float(np.abs(slopes["unrolled"]).max()) > 1e-3  # there is something to agree on
 
 
+def jammed_roads(actions):
+    # quick to compile
+    jam = lambda h, flow, theta: -(flow.sum(axis=0) + theta)[None]  # noqa: E731
+    stay = lambda h, mass, flow, theta: mass.sum(axis=1)  # noqa: E731
+    return MeanFieldGame(name="roads", states=1, actions=actions, horizon=1, initial=np.ones(1), reward=jam, move=stay)
+
+
+def tolls(roads, equilibrium):
+    return lambda theta, tau=None: (equilibrium(roads, theta, tau)[0, 0] * theta).sum()
+
+
 def test_before_convergence_the_implicit_derivative_is_another_one():
-    weights = weights_drawn(1)
-    early = {d: EquilibriumMap(tau=0.2, rate=0.1, steps=10, differentiate=d) for d in ("unrolled", "implicit")}
+    theta, roads = jnp.asarray([0.1, 0.5, -0.3]), jammed_roads(3)
+    early = {d: EquilibriumMap(tau=0.2, rate=0.1, steps=10, differentiate=d) for d in ("unrolled", "checkpointed", "implicit")}
     assert early["unrolled"].left_over > 0.5
-    slopes = {d: jax.jit(jax.grad(revenue(m)))(weights)["share"] for d, m in early.items()}
-    assert not np.allclose(slopes["unrolled"], slopes["implicit"], atol=1e-4)
+    slopes = {d: jax.jit(jax.grad(tolls(roads, m)))(theta) for d, m in early.items()}
+    assert np.allclose(slopes["unrolled"], slopes["checkpointed"], atol=1e-14)
+    assert not np.allclose(slopes["unrolled"], slopes["implicit"], atol=1e-2)
 
 
 def memory(differentiate, steps):
-    gradient = jax.jit(jax.grad(revenue(EquilibriumMap(tau=0.2, rate=2.0, steps=steps, differentiate=differentiate))))
-    return gradient.lower(weights_drawn(0)).compile().memory_analysis().temp_size_in_bytes
+    # 500 roads: large enough to be seen beside what a loop needs anyway
+    equilibrium = EquilibriumMap(tau=0.2, rate=2.0, steps=steps, differentiate=differentiate)
+    gradient = jax.jit(jax.grad(tolls(jammed_roads(500), equilibrium)))
+    return gradient.lower(jnp.zeros(500)).compile().memory_analysis().temp_size_in_bytes
 
 
 def test_checkpoints_hold_the_root_of_the_states():
@@ -78,21 +92,19 @@ def test_what_cannot_be_differentiated_is_refused(change, message):
 
 def test_the_step_that_is_differentiated_is_the_one_of_mirror_descent():
     rng = np.random.default_rng(2)
-    large = BatchedAuction(rounds=2, supply=0.8, grid=45)  # more than 2000 cells: the loop over rounds is unrolled
-    for auction in (AUCTION, large):
-        rule, zeta = TableRule(auction.grid), None
+    for grid in (5, 45):  # 45: more than 2000 cells, so that the loop over rounds is unrolled
+        auction, rule = BatchedAuction(rounds=2, supply=0.8, grid=grid), TableRule(grid)
         game, weights = auction.game(rule), rule.init(jax.random.key(0), 2)
         zeta = jnp.asarray(3.0 * rng.normal(size=game.shape))
-        ours = descent_step(game, zeta, weights, 0.2, 2.0)
-        assert np.allclose(ours, OnlineMirrorDescent(2.0).step(game, zeta, 0, weights, 0.2), atol=1e-12)
+        ours = jax.jit(lambda z, w, game=game: descent_step(game, z, w, 0.2, 2.0))(zeta, weights)
+        theirs = jax.jit(lambda z, w, game=game: OnlineMirrorDescent(2.0).step(game, z, 0, w, 0.2))(zeta, weights)
+        assert np.allclose(ours, theirs, atol=1e-12)
 
 
 def test_one_compilation_serves_every_weight_of_entropy():
-    weights = weights_drawn(2)
-    equilibrium = EquilibriumMap(tau=0.2, rate=2.0, steps=20)
-    slope = jax.jit(jax.grad(lambda w, tau: AUCTION.revenue(RULE, equilibrium(GAME, w, tau), w)))
-    for tau in (0.2, 0.5, 1.0):  # at 1 the rate is lowered to 1 / tau
-        own = EquilibriumMap(tau=tau, rate=min(2.0, 1.0 / tau), steps=20)
-        wanted = jax.grad(revenue(own))(weights)
-        assert np.allclose(slope(weights, tau)["share"], wanted["share"], atol=1e-14)
+    theta, roads = jnp.asarray([0.1, 0.5, -0.3]), jammed_roads(3)
+    slope = jax.jit(jax.grad(tolls(roads, EquilibriumMap(tau=0.2, rate=2.0, steps=20))))
+    for tau in (0.2, 1.0):  # at 1 the rate is lowered to 1 / tau
+        own = EquilibriumMap(tau=tau, rate=min(2.0, 1.0 / tau), steps=20, differentiate="unrolled")
+        assert np.allclose(slope(theta, tau), jax.jit(jax.grad(tolls(roads, own)))(theta), atol=1e-14)
     assert slope._cache_size() == 1

@@ -81,7 +81,7 @@ def run_search(
     resume: bool = False,
     progress: Progress | None = None,
 ) -> Solution[MeanFieldDesign]:
-    """Run a search and return the best theta that it measured, evaluated at its equilibrium.
+    """Run a search and return the best theta that it measured, evaluated at its equilibrium; never one worth less than the start there.
 
     Args:
         problem: what is designed.
@@ -110,7 +110,7 @@ def run_search(
     began = time.perf_counter()
     with float64_scope():
         at = _begin(problem, search, seed, start)
-        described = _described(problem, search, at, seed)
+        described, begun = _described(problem, search, at, seed), at.theta
         if resume and checkpoint is not None and checkpoint.exists():
             at = _restored(checkpoint, at, described)
         interrupted, settled = False, False
@@ -127,8 +127,7 @@ def run_search(
             interrupted = True
         if interrupted and checkpoint is not None:
             _write(checkpoint, at, described)
-        history = np.asarray(at.history)
-        design = evaluate_design(problem, at.best, history=history, seed=seed)
+        design = _settled_best(problem, begun, at, seed)
     status = Status.STATIONARY_POINT if settled else Status.STEP_LIMIT
     stats = {
         "search": search.name,
@@ -139,6 +138,13 @@ def run_search(
         "seconds": time.perf_counter() - began,
     }
     return Solution(design, status, stats)
+
+
+def _settled_best(problem: DesignProblem, begun: Theta, at: _At, seed: int) -> MeanFieldDesign:
+    # the search measured after T steps of mirror descent; a rule that only looked better before they had settled must not replace the start
+    history = np.asarray(at.history)
+    found, first = (evaluate_design(problem, theta, history=history, seed=seed) for theta in (at.best, begun))
+    return first if first.objective > found.objective or not np.isfinite(found.objective) else found
 
 
 def _begin(problem: DesignProblem, search: Search, seed: int, start: Theta | None) -> _At:
