@@ -56,7 +56,6 @@ class _CostlyAgent:
         interval = actions.interval()
         if interval is not None:
             try:
-                np.broadcast_shapes(self.shape, *(end.shape for end in interval))
                 fits = np.broadcast_shapes(self.shape, *(end.shape for end in interval)) == self.shape
             except ValueError:
                 fits = False

@@ -14,31 +14,10 @@ from jaxtyping import Float64
 
 from hurwicz._foundation import FloatArray, float64_scope
 from hurwicz.prices.graph_loss import SystemLoss, Terms
-from hurwicz.prices.waist import FlatProgram, affine_values
+from hurwicz.prices.waist import MOVING, FlatProgram, affine_values
 
 _WIDEST = 2000
-_SHAPING = frozenset(
-    [
-        "reduce_sum",
-        "reshape",
-        "broadcast_in_dim",
-        "squeeze",
-        "transpose",
-        "slice",
-        "rev",
-        "convert_element_type",
-        "copy",
-        "cumsum",
-        "expand_dims",
-        "concatenate",
-        "stack",
-        "gather",
-        "dynamic_slice",
-        "optimization_barrier",
-        "reduce_max",
-        "name",
-    ]
-)
+_SHAPING = MOVING | {"concatenate", "stack", "reduce_max"}
 
 
 def certify_convex(loss: SystemLoss, terms: Terms) -> str | None:

@@ -62,10 +62,9 @@ def reveal_curvature(exchange: Exchange, x: Float64[FloatArray, "dims"], weight:
     """Ask every agent how it answers small nudges around ``x``: 2 rounds a coordinate of the widest agent or member."""
     loss, price = exchange.loss, exchange.price(x)
     layout: list[IntArray] = []
-    for name, shape in loss.agents.items():
-        where = loss.slice_of(name)
-        members = shape[0] if name in loss.populations else 1
-        layout.append(np.arange(where.start, where.stop).reshape(members, -1))
+    for name in loss.agents:
+        where, members, width = loss.layout_of(name)
+        layout.append(np.arange(where.start, where.stop).reshape(members, width))
     widest = max(index.shape[1] for index in layout)
     size = nudge * (1.0 + np.abs(x))
     moves = {}

@@ -74,6 +74,21 @@ class Exchange:
         """d²S/dx² at ``flat`` times ``direction``."""
         return np.array(self.loss.call("bend", flat, direction, self.terms), dtype=np.float64)
 
+    def aggregate(self) -> tuple[Float64[FloatArray, "rows dims"], Float64[FloatArray, "rows"]]:
+        """(A, b) with S(x) = f(A x + b): the loss's waist, or the identity and zero where it has none."""
+        waist = self.loss.waist
+        return (np.eye(self.loss.size), np.zeros(self.loss.size)) if waist is None else waist.at(self.terms)
+
+    def aggregate_slope(self, y: Float64[FloatArray, "rows"]) -> Float64[FloatArray, "rows"]:
+        """Grad f at ``y``, minus the aggregate's price."""
+        waist = self.loss.waist
+        return -self.price(y) if waist is None else waist.gradient(y, self.terms)
+
+    def aggregate_hessian(self, y: Float64[FloatArray, "rows"]) -> Float64[FloatArray, "rows rows"]:
+        """The Hessian of f at ``y``."""
+        waist = self.loss.waist
+        return np.asarray(self.loss.call("hessian", y, self.terms)) if waist is None else waist.hessian(y, self.terms)
+
     def ask(
         self,
         price: Float64[FloatArray, "dims"],

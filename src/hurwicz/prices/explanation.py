@@ -89,7 +89,6 @@ def explain(
     loss = problem.compile() if isinstance(problem, PriceGraph) else problem
     if agent not in loss.agents:
         raise GraphError(f"explain: {agent!r} is not an agent of the graph; it has {sorted(loss.agents)}")
-    terms = loss.terms(data)
     values_np = loss.node_values(actions, data)
     with float64_scope():
         values = {name: jnp.asarray(value) for name, value in values_np.items()}
@@ -146,5 +145,4 @@ def explain(
             if end in reached:
                 walk(end, (), weight)
         price = np.asarray(-adjoint[agent], dtype=np.float64)
-    del terms
     return Explanation(agent, price, edges, paths if len(paths) <= max_paths else [])

@@ -54,6 +54,12 @@ class SystemLoss:
         """Where an agent's coordinates lie in the flat vector."""
         return self._slices[agent]
 
+    def layout_of(self, agent: str) -> tuple[slice, int, int]:
+        """Where an agent's coordinates lie, how many members it has (1 if it is no population), and the coordinates of each."""
+        where = self._slices[agent]
+        members = self.agents[agent][0] if agent in self.populations else 1
+        return where, members, (where.stop - where.start) // members
+
     def flatten(self, actions: Mapping[str, Numbers]) -> Float64[FloatArray, "{self.size}"]:
         """All agents' actions as one vector of length ``size``."""
         checked = as_actions(actions, self.agents)

@@ -25,10 +25,10 @@ from hurwicz._foundation import (
 from hurwicz.prices.convexity import certify_convex, certify_convex_set
 from hurwicz.prices.curvature import SecondOrder, second_order_test
 from hurwicz.prices.dynamics import Accelerated, Dynamics, GradientResponse, PriceNewton, Proximal
-from hurwicz.prices.dynamics.protocol import relative, steepest_curvature
+from hurwicz.prices.dynamics.protocol import steepest_curvature
 from hurwicz.prices.exchange import Exchange, Iterate, RoundLimit
 from hurwicz.prices.graph import PriceGraph, as_actions
-from hurwicz.prices.graph_loss import SystemLoss, Terms
+from hurwicz.prices.graph_loss import SystemLoss
 from hurwicz.prices.offer import Respondent, Transcript
 from hurwicz.valuations.numbers import Numbers
 
@@ -378,17 +378,3 @@ def total_loss(problem: Problem, actions: Mapping[str, Numbers], agents: Sequenc
     for agent in agents:
         total += agent.cost_at(held[agent.name], {name: values[name] for name in loss.nodes[agent.name].inputs})
     return total
-
-
-__all__ = [
-    "Coordination",
-    "Problem",
-    "Terms",
-    "as_actions",
-    "compiled",
-    "coordinate",
-    "default_dynamics",
-    "drive",
-    "relative",
-    "total_loss",
-]

@@ -16,28 +16,27 @@ from jaxtyping import Float64
 from hurwicz._foundation import FloatArray, float64_scope
 
 _LINEAR_IN_ALL = frozenset({"add", "add_any", "sub", "concatenate", "stack"})
-_LINEAR_IN_FIRST = frozenset(
+# Sums, and what only moves or repeats entries: neither degree nor sign nor bend changes.
+MOVING = frozenset(
     [
-        "neg",
         "reduce_sum",
+        "cumsum",
         "reshape",
         "broadcast_in_dim",
         "squeeze",
+        "expand_dims",
         "transpose",
         "slice",
-        "rev",
-        "convert_element_type",
-        "copy",
-        "cumsum",
-        "expand_dims",
-        "reduce_window_sum",
-        "real",
         "dynamic_slice",
         "gather",
+        "rev",
+        "copy",
+        "convert_element_type",
         "name",
         "optimization_barrier",
     ]
 )
+_LINEAR_IN_FIRST = MOVING | {"neg", "real", "reduce_window_sum"}
 _BILINEAR = frozenset({"mul", "dot_general", "conv_general_dilated"})
 
 

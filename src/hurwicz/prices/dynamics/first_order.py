@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from hurwicz._foundation import FloatArray, InputError
-from hurwicz.prices.dynamics.protocol import Rule, relative, steepest_curvature
+from hurwicz.prices.dynamics.protocol import Rule, exceeds_model, proximal_weight, relative, steepest_curvature
 from hurwicz.prices.exchange import Exchange, Iterate
 
 
@@ -98,7 +98,7 @@ class Proximal(Rule):
 
     def init(self, exchange: Exchange, start: Float64[FloatArray, "dims"]) -> Iterate:
         """Steepness of S at the start."""
-        return Iterate(start, memory=(self.weight or max(1.001 * steepest_curvature(exchange, start), 1e-9), exchange.value(start)))
+        return Iterate(start, memory=(self.weight or proximal_weight(exchange, start), exchange.value(start)))
 
     def step(self, exchange: Exchange, iterate: Iterate) -> Iterate:
         """One proximal response for everyone; the weight grows where S turns out steeper than it was."""
@@ -106,7 +106,7 @@ class Proximal(Rule):
         x, price = iterate.x, exchange.price(iterate.x)
         moved = exchange.ask(price, anchor=x, weight=rho)
         gap, reached = moved - x, exchange.value(moved)
-        if self.weight is None and reached > value - price @ gap + 0.5 * rho * (gap @ gap) + 1e-12 * (1.0 + abs(value)):
+        if self.weight is None and exceeds_model(reached, value, price, gap, rho):
             # S is steeper between here and there than the weight says: the answer is not taken.
             return Iterate(x, relative(gap, x), (4.0 * rho, value))
         return Iterate(moved, relative(gap, x), (rho, reached))
@@ -137,7 +137,7 @@ class Accelerated(Rule):
 
     def init(self, exchange: Exchange, start: Float64[FloatArray, "dims"]) -> Iterate:
         """No momentum yet."""
-        return Iterate(start, memory=(self.weight or max(1.001 * steepest_curvature(exchange, start), 1e-9), start, 1.0))
+        return Iterate(start, memory=(self.weight or proximal_weight(exchange, start), start, 1.0))
 
     def step(self, exchange: Exchange, iterate: Iterate) -> Iterate:
         """One proximal response at the point that the momentum leads to."""
@@ -149,7 +149,7 @@ class Accelerated(Rule):
         price, value = exchange.price(ahead), exchange.value(ahead)
         moved = exchange.ask(price, anchor=ahead, weight=rho)
         gap = moved - ahead
-        if self.weight is None and exchange.value(moved) > value - price @ gap + 0.5 * rho * (gap @ gap) + 1e-12 * (1.0 + abs(value)):
+        if self.weight is None and exceeds_model(exchange.value(moved), value, price, gap, rho):
             # S is steeper between here and there than the weight says: the answer is not taken, and the momentum dropped.
             return Iterate(iterate.x, relative(gap, ahead), (4.0 * rho, iterate.x, 1.0)), moved, rho
         following = 0.5 * (1.0 + np.sqrt(1.0 + 4.0 * momentum**2))

@@ -20,7 +20,7 @@ from jaxtyping import Float64
 from hurwicz._foundation import FloatArray
 from hurwicz.prices.constraints import update_multipliers
 from hurwicz.prices.dynamics.first_order import Accelerated
-from hurwicz.prices.dynamics.protocol import Rule, relative, steepest_curvature
+from hurwicz.prices.dynamics.protocol import Rule, coupling, relative, steepest_curvature
 from hurwicz.prices.dynamics.revealed_curves import Revealed, Slopes, stiffness, tenth
 from hurwicz.prices.exchange import Exchange, Iterate
 
@@ -53,7 +53,7 @@ class PriceNewton(Rule):
     def init(self, exchange: Exchange, start: Float64[FloatArray, "dims"]) -> Iterate:
         """One proximal round at the start, to see a first marginal cost of everyone."""
         steep = max(steepest_curvature(exchange, start), 1e-9)
-        common = steep / max(_coupling(exchange), 1.0)
+        common = steep / coupling(exchange)
         price = exchange.price(start)
         x = exchange.ask(price, anchor=start, weight=steep)
         marginal = price + steep * (start - x)
@@ -138,17 +138,10 @@ class PriceNewton(Rule):
         return Iterate(inner.x, inner.residual, memory)
 
 
-def _coupling(exchange: Exchange) -> float:
-    """How many coordinates meet in a row of the aggregate, at most: the price of one is moved by all of them."""
-    waist = exchange.loss.waist
-    return 1.0 if waist is None else float(np.max((np.abs(waist.matrix) > 0).sum(axis=1), initial=1))
-
-
 def _surprise(exchange: Exchange, foreseen: Float64[FloatArray, "dims"], x: Float64[FloatArray, "dims"]) -> float:
     """How far the aggregate is from what was foreseen, between 0 and 1."""
-    waist = exchange.loss.waist
-    matrix = None if waist is None else waist.at(exchange.terms)[0]
-    ahead, here = (foreseen, x) if matrix is None else (matrix @ foreseen, matrix @ x)
+    matrix, _ = exchange.aggregate()
+    ahead, here = matrix @ foreseen, matrix @ x
     size = float(np.linalg.norm(ahead) + np.linalg.norm(here))
     return float(np.linalg.norm(here - ahead)) / size if size else 0.0
 
@@ -158,10 +151,7 @@ def _missed_total(exchange: Exchange, moved: Float64[FloatArray, "dims"], x: Flo
 
     A million actions may be right to nine digits, and their total not to three of a price that is small against it.
     """
-    waist = exchange.loss.waist
-    if waist is None:
-        return 0.0
-    matrix, offset = waist.at(exchange.terms)
+    matrix, offset = exchange.aggregate()
     largest = np.maximum(matrix.max(axis=1), -matrix.min(axis=1))
     seen = largest > 0
     rounding = _ROUNDING * (np.abs(x).sum() + np.abs(offset[seen]) / largest[seen])
@@ -193,19 +183,11 @@ def _pulled(
     exchange: Exchange, model: Revealed, anchor: Float64[FloatArray, "dims"]
 ) -> tuple[Float64[FloatArray, "dims"], Float64[FloatArray, "dims"], Slopes]:
     """Solve y = A R(Aᵀ q + w anchor) + b with q = -grad f(y)."""
-    waist = exchange.loss.waist
-    if waist is None:
-        matrix, offset = np.eye(anchor.size), np.zeros(anchor.size)
-    else:
-        matrix, offset = waist.at(exchange.terms)
-
-    def slope(y: FloatArray) -> FloatArray:
-        return -exchange.price(y) if waist is None else waist.gradient(y, exchange.terms)
-
+    matrix, offset = exchange.aggregate()
     pulled = model.pull * anchor
 
     def miss(y: FloatArray) -> tuple[FloatArray, FloatArray, Slopes]:
-        x, slopes = model.foresee(pulled - matrix.T @ slope(y))
+        x, slopes = model.foresee(pulled - matrix.T @ exchange.aggregate_slope(y))
         return y - matrix @ x - offset, x, slopes
 
     y = matrix @ anchor + offset
@@ -214,8 +196,7 @@ def _pulled(
         size = float(np.linalg.norm(gap))
         if size <= 1e-14 * (1.0 + float(np.linalg.norm(y))):
             break
-        bend = np.asarray(exchange.loss.call("hessian", y, exchange.terms)) if waist is None else waist.hessian(y, exchange.terms)
-        jacobian = np.eye(y.size) + model.times(slopes, matrix) @ matrix.T @ bend
+        jacobian = np.eye(y.size) + model.times(slopes, matrix) @ matrix.T @ exchange.aggregate_hessian(y)
         try:
             move = np.linalg.solve(jacobian, gap)
         except np.linalg.LinAlgError:
@@ -233,4 +214,4 @@ def _pulled(
         else:
             break
         y, (gap, x, slopes) = trial, found
-    return x, -matrix.T @ slope(y), slopes
+    return x, -matrix.T @ exchange.aggregate_slope(y), slopes

@@ -64,6 +64,23 @@ def relative(change: Float64[FloatArray, "dims"], x: Float64[FloatArray, "dims"]
     return float(np.max(np.abs(change), initial=0.0) / (1.0 + np.max(np.abs(x), initial=0.0)))
 
 
+def coupling(exchange: Exchange) -> float:
+    """How many coordinates meet in a row of the aggregate, at most (and at least 1): the price of one is moved by all of them."""
+    return float(np.max((exchange.aggregate()[0] != 0).sum(axis=1), initial=1))
+
+
+def proximal_weight(exchange: Exchange, x: Float64[FloatArray, "dims"]) -> float:
+    """A weight of proximal rounds that need not grow where S bends as at ``x``."""
+    return max(1.001 * steepest_curvature(exchange, x), 1e-9)
+
+
+def exceeds_model(
+    reached: float, value: float, price: Float64[FloatArray, "dims"], gap: Float64[FloatArray, "dims"], weight: float
+) -> bool:
+    """Whether S, ``reached`` after a step ``gap``, is above its quadratic model value - price · gap + weight/2 |gap|², beyond rounding."""
+    return bool(reached > value - price @ gap + 0.5 * weight * (gap @ gap) + 1e-12 * (1.0 + abs(value)))
+
+
 def steepest_curvature(exchange: Exchange, x: Float64[FloatArray, "dims"]) -> float:
     """Largest |eigenvalue| of the system loss's Hessian at ``x``.
 

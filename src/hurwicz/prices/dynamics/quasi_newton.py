@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from hurwicz._foundation import FloatArray, InputError
-from hurwicz.prices.dynamics.protocol import Rule, relative, steepest_curvature
+from hurwicz.prices.dynamics.protocol import Rule, exceeds_model, proximal_weight, relative
 from hurwicz.prices.exchange import Exchange, Iterate
 
 
@@ -42,7 +42,7 @@ class Anderson(Rule):
 
     def init(self, exchange: Exchange, start: Float64[FloatArray, "dims"]) -> Iterate:
         """No history."""
-        rho = self.weight or max(1.001 * steepest_curvature(exchange, start), 1e-9)
+        rho = self.weight or proximal_weight(exchange, start)
         return Iterate(start, memory={"rho": rho, "at": start, "points": [], "gaps": [], "best": np.inf})
 
     def step(self, exchange: Exchange, iterate: Iterate) -> Iterate:
@@ -52,7 +52,7 @@ class Anderson(Rule):
         price, value = exchange.price(at), exchange.value(at)
         answer = exchange.ask(price, anchor=at, weight=rho)
         gap = answer - at
-        if self.weight is None and exchange.value(answer) > value - price @ gap + 0.5 * rho * (gap @ gap) + 1e-12 * (1.0 + abs(value)):
+        if self.weight is None and exceeds_model(exchange.value(answer), value, price, gap, rho):
             memory.update(rho=4.0 * rho, at=iterate.x, points=[], gaps=[], best=np.inf)
             return Iterate(iterate.x, relative(gap, at), memory)
         size = float(np.linalg.norm(gap))
@@ -103,16 +103,11 @@ class Broyden(Rule):
 
     @staticmethod
     def _aggregate(exchange: Exchange, x: Float64[FloatArray, "dims"]) -> Float64[FloatArray, "rows"]:
-        waist = exchange.loss.waist
-        if waist is None:
-            return x
-        matrix, offset = waist.at(exchange.terms)
+        matrix, offset = exchange.aggregate()
         return np.asarray(matrix @ x + offset)
 
     def _miss(self, exchange: Exchange, y: Float64[FloatArray, "rows"]) -> tuple[Float64[FloatArray, "dims"], Float64[FloatArray, "rows"]]:
-        waist = exchange.loss.waist
-        price = exchange.price(y) if waist is None else -waist.at(exchange.terms)[0].T @ waist.gradient(y, exchange.terms)
-        x = exchange.ask(price)
+        x = exchange.ask(-exchange.aggregate()[0].T @ exchange.aggregate_slope(y))
         return x, self._aggregate(exchange, x) - y
 
     def step(self, exchange: Exchange, iterate: Iterate) -> Iterate:

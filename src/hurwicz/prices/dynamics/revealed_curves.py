@@ -59,12 +59,9 @@ class Revealed:
     ) -> Revealed:
         """One answer, and slopes that are a guess."""
         blocks = []
-        for name, shape in exchange.loss.agents.items():
-            where = exchange.loss.slice_of(name)
-            count = where.stop - where.start
-            members = shape[0] if name in exchange.loss.populations else 1
-            width = count // members
-            blocks.append((where, members, width) if width <= _WIDEST_BLOCK else (where, count, 1))
+        for name in exchange.loss.agents:
+            where, members, width = exchange.loss.layout_of(name)
+            blocks.append((where, members, width) if width <= _WIDEST_BLOCK else (where, members * width, 1))
         slopes = [guess[where].reshape(members, width)[:, :, None] * np.eye(width) for where, members, width in blocks]
         u = marginal + pull * x
         return cls(blocks, [x], [u], slopes, guess, pull, scale=tenth(u))

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from hurwicz._foundation import FloatArray
-from hurwicz.prices.dynamics.protocol import Rule, relative
+from hurwicz.prices.dynamics.protocol import Rule, coupling, relative
 from hurwicz.prices.exchange import Exchange, Iterate
 
 
@@ -40,24 +40,13 @@ class SharingADMM(Rule):
 
     def init(self, exchange: Exchange, start: Float64[FloatArray, "dims"]) -> Iterate:
         """Copy z at the start's mean contribution, no dual."""
-        waist = exchange.loss.waist
-        matrix, offset = (np.eye(start.size), np.zeros(start.size)) if waist is None else waist.at(exchange.terms)
-        count = float(np.max((np.abs(matrix) > 0).sum(axis=1), initial=1))
+        matrix, offset = exchange.aggregate()
+        count = coupling(exchange)
         mean = matrix @ start / count
-        bend = self._bend(exchange, count * mean + offset)
+        bend = exchange.aggregate_hessian(count * mean + offset)
         penalty = self.penalty or max(float(np.max(np.abs(np.linalg.eigvalsh(bend)))), 1e-9)
         memory = {"matrix": matrix, "offset": offset, "count": count, "z": mean, "u": np.zeros_like(mean), "penalty": penalty, "turns": 0}
         return Iterate(start, memory=memory)
-
-    @staticmethod
-    def _bend(exchange: Exchange, y: Float64[FloatArray, "rows"]) -> Float64[FloatArray, "rows rows"]:
-        waist = exchange.loss.waist
-        return np.asarray(exchange.loss.call("hessian", y, exchange.terms)) if waist is None else waist.hessian(y, exchange.terms)
-
-    @staticmethod
-    def _slope(exchange: Exchange, y: Float64[FloatArray, "rows"]) -> Float64[FloatArray, "rows"]:
-        waist = exchange.loss.waist
-        return -exchange.price(y) if waist is None else waist.gradient(y, exchange.terms)
 
     def step(self, exchange: Exchange, iterate: Iterate) -> Iterate:
         """One proximal response for everyone, one small proximal problem for the planner."""
@@ -87,9 +76,8 @@ class SharingADMM(Rule):
     def _own_weight(exchange: Exchange, matrix: Float64[FloatArray, "rows dims"]) -> Float64[FloatArray, "dims"]:
         size = np.abs(matrix)
         weight = np.empty(matrix.shape[1])
-        for name, shape in exchange.loss.agents.items():
-            where = exchange.loss.slice_of(name)
-            members = shape[0] if name in exchange.loss.populations else 1
+        for name in exchange.loss.agents:
+            where, members, _ = exchange.loss.layout_of(name)
             own = size[:, where].reshape(size.shape[0], members, -1)
             weight[where] = np.einsum("dmi,dm->mi", own, own.sum(axis=2)).ravel()
         return weight
@@ -106,8 +94,8 @@ class SharingADMM(Rule):
         z = start
         for _ in range(50):
             # Divided by count: grad f(count z + b) + penalty (z - centre) = 0.
-            slope = self._slope(exchange, count * z + offset) + penalty * (z - centre)
+            slope = exchange.aggregate_slope(count * z + offset) + penalty * (z - centre)
             if np.max(np.abs(slope), initial=0.0) <= 1e-13 * (1.0 + penalty * np.max(np.abs(centre), initial=0.0)):
                 break
-            z = z - np.linalg.solve(count * self._bend(exchange, count * z + offset) + penalty * np.eye(z.size), slope)
+            z = z - np.linalg.solve(count * exchange.aggregate_hessian(count * z + offset) + penalty * np.eye(z.size), slope)
         return z
