@@ -1,6 +1,7 @@
 """Mean-field games: populations so large that each player faces only their distribution."""
 
 from hurwicz.meanfield.auction_settings import AUCTION_SETTINGS, Setting, auction_setting
+from hurwicz.meanfield.auction_simulation import Auctioned, simulate_auction
 from hurwicz.meanfield.auctions import BatchedAuction, InMarket, Market, Sale, SellingRule, winning_probability
 from hurwicz.meanfield.beach_bar import beach_bar, softmax_congestion, spot_prices
 from hurwicz.meanfield.bidders import constant_absolute_risk, gaussian_drift, geometric_values, hyperbolic_discount
@@ -44,6 +45,7 @@ from hurwicz.meanfield.simulation import Simulated, simulate
 __all__ = [
     "AUCTION_SETTINGS",
     "CLASSIC_GAMES",
+    "Auctioned",
     "BatchedAuction",
     "FirstPrice",
     "InMarket",
@@ -85,6 +87,7 @@ __all__ = [
     "rock_paper_scissors",
     "side_by_side",
     "simulate",
+    "simulate_auction",
     "softmax_congestion",
     "spot_prices",
     "static_head",

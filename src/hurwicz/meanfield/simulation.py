@@ -104,16 +104,23 @@ def _compiled(game: MeanFieldGame) -> tuple[Callable[..., Any], Callable[..., An
     def look(h: Any, flow: Any, public: Any, theta: Any) -> Any:
         return game.rewards(h, flow, public, theta), game.next_record(h, flow, public, theta)
 
-    move = jax.jit(lambda h, flow, public, theta, cells: jax.vmap(lambda c: game.moves(h, _one(c, flow), flow, public, theta))(cells))
+    def forward(h: Any, flow: Any, public: Any, theta: Any, cells: Any) -> Any:
+        # one move for every cell
+        return jax.vmap(lambda c: game.moves(h, jnp.zeros_like(flow).at[c[0], c[1]].set(1.0), flow, public, theta))(cells)
 
-    def _one(cell: Any, like: Any) -> Any:
-        return jnp.zeros_like(like).at[cell[0], cell[1]].set(1.0)
+    def backward(h: Any, flow: Any, public: Any, theta: Any, cells: Any) -> Any:
+        # one pull-back for every next state: the cheaper way once more cells are taken than there are states
+        pull: Any = jax.vjp(lambda mass: game.moves(h, mass, flow, public, theta), flow)[1]
+        return jax.lax.map(lambda value: pull(value)[0][cells[:, 0], cells[:, 1]], jnp.eye(game.states, dtype=flow.dtype)).T
+
+    ways = {True: jax.jit(backward), False: jax.jit(forward)}
 
     def rows(h: Any, flow: Any, public: Any, theta: Any, taken: NDArray[Any]) -> Any:
         # padded to powers of two, so that few shapes are compiled
         size = 1 << max(0, len(taken) - 1).bit_length()
         cells = np.zeros((max(size, 1), 2), dtype=taken.dtype)
         cells[: len(taken)] = taken
-        return np.asarray(move(h, jnp.asarray(flow), public, theta, jnp.asarray(cells)))[: len(taken)]
+        way = ways[len(taken) > game.states]
+        return np.asarray(way(h, jnp.asarray(flow), public, theta, jnp.asarray(cells)))[: len(taken)]
 
     return jax.jit(look), rows

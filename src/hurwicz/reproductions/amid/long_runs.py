@@ -1,0 +1,395 @@
+"""A2 to A10 and the beach bar over several seeds: learned rules against the best simple ones, and a rule on markets it was not trained on.
+
+``python -m hurwicz.reproductions.amid.long_runs --help`` runs them at any size.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jaxtyping import Float64
+
+from hurwicz._foundation import FloatArray, InputError, float64_scope
+from hurwicz.meanfield import AUCTION_SETTINGS, Market, NetworkRule, PostedPrice, SellingRule, Setting, TableRule, auction_setting
+from hurwicz.reproductions.amid.claim import FIGURE_ONLY, Claim
+
+if TYPE_CHECKING:
+    from hurwicz.designers import DesignProblem, MeanFieldDesign
+
+Say = Callable[[str], None]
+
+_HELD_OUT = 10_000  # seed of the markets that no rule is trained on
+BEACH = "beach bar"
+
+
+@dataclass(frozen=True)
+class Size:
+    """How long the runs are.
+
+    Attributes:
+        grid: values and bids.
+        rounds: of A8, 100 in the literature; the other settings keep theirs.
+        seeds: independent searches.
+        steps: gradients a search.
+        learning_rate: of Adam at the first step, on logits; it falls along a cosine.
+        softness: of the posted prices that searches begin at: the smaller, the nearer the start, and the slower it is left.
+        noise: standard deviation of what is added to the start, on logits, so that seeds differ.
+        markets: that A3's rule is trained on, drawn anew for every seed.
+        held_out: markets that it is then tried on.
+        width: of A3's network.
+    """
+
+    grid: int = 100
+    rounds: int = 100
+    seeds: int = 5
+    steps: int = 150
+    learning_rate: float = 0.2
+    softness: float = 1e-3
+    noise: float = 0.1
+    markets: int = 16
+    held_out: int = 64
+    width: int = 256
+
+    def __post_init__(self) -> None:
+        """Refuse runs of no length."""
+        counts = (self.grid - 1, self.rounds, self.seeds, self.steps, self.markets, self.held_out, self.width)
+        if min(counts) < 1 or not (self.learning_rate > 0.0 and self.noise >= 0.0):
+            raise InputError(f"long runs: expected counts >= 1, a grid >= 2, a learning rate > 0 and a noise >= 0, got {self}")
+
+
+SMALL = Size(grid=20, rounds=10, seeds=5, steps=25, markets=6, held_out=12, width=32)
+"""A quarter of an hour on one core."""
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """The rules of one setting, all at their equilibria.
+
+    Attributes:
+        setting: the setting, at the size that was run.
+        simple: objective of first price and of the best simple rules found, by name.
+        learned: objective of the learned rule, seed by seed.
+        exploitability: of its equilibrium, seed by seed.
+        held_out: objectives on markets that were not trained on, by rule: (seeds, markets); None where the setting has one market.
+    """
+
+    setting: Setting
+    simple: dict[str, float]
+    learned: Float64[np.ndarray, " seeds"]
+    exploitability: Float64[np.ndarray, " seeds"]
+    held_out: dict[str, Float64[np.ndarray, "seeds markets"]] | None = None
+
+    @property
+    def best_simple(self) -> str:
+        """Which simple rule yields most."""
+        return max(self.simple, key=lambda name: self.simple[name])
+
+
+def compare(name: str, size: Size, *, say: Say = lambda _what: None) -> Comparison:
+    """Learn a rule in one setting, ``size.seeds`` times, and measure it against the simple rules.
+
+    Every search begins at the best posted prices, found by search, written as a table (A3: as a network that sees the bids; A10: as a
+    table that does not), so that what it learns is what a fixed price cannot do.
+
+    Args:
+        name: one of ``AUCTION_SETTINGS``.
+        size: how long.
+        say: told in words what was found.
+
+    Raises:
+        InputError: an unknown setting.
+    """
+    setting = auction_setting(name, grid=size.grid, rounds=size.rounds if name == "A8" else None)
+    with float64_scope():
+        if setting.draw is not None:
+            return _compare_markets(setting, size, say)
+        simple = _simple_rules(setting, None, say)
+        posted = simple["best posted prices"]
+        learned = [_learned(setting, TableRule(size.grid), posted, None, size, seed, say) for seed in range(size.seeds)]
+    return Comparison(
+        setting,
+        {rule: design.objective for rule, design in simple.items()},
+        np.asarray([design.objective for design in learned]),
+        np.asarray([design.exploitability for design in learned]),
+    )
+
+
+def _compare_markets(setting: Setting, size: Size, say: Say) -> Comparison:
+    import jax
+
+    grid, rounds = setting.auction.grid, setting.auction.rounds
+    rule, other = NetworkRule(grid, rounds, width=size.width), PostedPrice(grid)
+    new = setting.markets(jax.random.key(_HELD_OUT), size.held_out)
+    learned, simple, tried = [], [], {"learned network": [], "best posted prices of the training markets": []}  # type: ignore[var-annotated]
+    for seed in range(size.seeds):
+        markets = setting.markets(jax.random.key(seed), size.markets)
+        simple.append(_simple_rules(setting, markets, say))
+        posted = simple[-1]["best posted prices"]
+        learned.append(_learned(setting, rule, posted, markets, size, seed, say))
+        tried["learned network"].append(_on_markets(setting, rule, learned[-1].theta, new))
+        tried["best posted prices of the training markets"].append(_on_markets(setting, other, posted.theta, new))
+    return Comparison(
+        setting,
+        {rule_name: float(np.mean([found[rule_name].objective for found in simple])) for rule_name in simple[0]},
+        np.asarray([design.objective for design in learned]),
+        np.asarray([design.exploitability for design in learned]),
+        {rule_name: np.stack(values) for rule_name, values in tried.items()},
+    )
+
+
+def _simple_rules(setting: Setting, markets: Market | None, say: Say) -> dict[str, MeanFieldDesign]:
+    from hurwicz.designers import best_posted_prices, best_reserve_schedule, first_price_schedule
+
+    found = {
+        "first price, equal shares": first_price_schedule(setting, markets=markets).value,
+        "first price, best reserves": best_reserve_schedule(setting, markets=markets).value,
+        "best posted prices": best_posted_prices(setting, markets=markets).value,
+    }
+    say(f"{setting.name}: " + ", ".join(f"{rule} {design.objective:.5f}" for rule, design in found.items()))
+    return found
+
+
+def _learned(
+    setting: Setting, rule: TableRule | NetworkRule, posted: MeanFieldDesign, markets: Market | None, size: Size, seed: int, say: Say
+) -> MeanFieldDesign:
+    import optax  # type: ignore[import-untyped]
+
+    from hurwicz.designers import auction_problem, meanfield_adjoint
+
+    problem = auction_problem(setting, rule, markets=markets, start=lambda key: _start(setting, rule, posted, size, key))
+    adam = optax.adam(optax.cosine_decay_schedule(size.learning_rate if isinstance(rule, TableRule) else 1e-2, size.steps))
+    found = meanfield_adjoint(problem, steps=size.steps, seed=seed, optimiser=adam).value
+    say(f"{setting.name}, seed {seed}: {found.history[0]:.5f} at the start, {found.objective:.5f} learned")
+    return found
+
+
+def _start(setting: Setting, rule: TableRule | NetworkRule, posted: MeanFieldDesign, size: Size, key: Any) -> Any:
+    """The posted prices as a table or network, a little shaken."""
+    import jax
+    import jax.numpy as jnp
+
+    from hurwicz.meanfield import posted_price_head, records_of, static_head
+
+    prices = jnp.asarray(posted.theta["price"])
+    head = posted_price_head(rule.grid, prices, softness=size.softness)
+    if setting.static:
+        own = setting.auction.game(PostedPrice(rule.grid))
+        left = records_of(own, jnp.asarray(posted.flow), jax.tree.map(jnp.asarray, posted.theta))
+        after = jnp.append(left[1:], left[-1] - _sold_last(setting, posted, left[-1]))
+        head = static_head(head, (left - after) / jnp.maximum(left, 1e-12), softness=size.softness)
+    keys = jax.random.split(jax.random.fold_in(key, 1), len(head))
+    # not the share that is sold: a little less or more of it is another posted price's demand
+    scale = {"steps": size.noise, "asks": size.noise, "share": 0.0}
+    shaken = {name: head[name] + scale[name] * jax.random.normal(k, head[name].shape) for name, k in zip(sorted(head), keys, strict=True)}
+    return shaken if isinstance(rule, TableRule) else rule.init(key, head=shaken)
+
+
+def _sold_last(setting: Setting, posted: MeanFieldDesign, left: Any) -> Any:
+    import jax.numpy as jnp
+
+    from hurwicz.meanfield import winning_probability
+
+    rule, last = PostedPrice(setting.auction.grid), setting.auction.rounds - 1
+    bids = jnp.asarray(posted.flow)[last, :-1].sum(axis=0)
+    return bids @ winning_probability(bids, rule.sell(last, bids, left, {"price": jnp.asarray(posted.theta["price"])}).quantity)
+
+
+def _on_markets(setting: Setting, rule: SellingRule, theta: Any, markets: Market) -> Float64[FloatArray, " markets"]:
+    import jax
+    import jax.numpy as jnp
+
+    from hurwicz.designers import auction_problem, evaluate_design
+
+    weights = jax.tree.map(jnp.asarray, theta)
+    settled = evaluate_design(auction_problem(setting, rule, markets=markets, start=lambda _key: weights), weights)
+    return np.asarray(setting.worths(rule, jnp.asarray(settled.flow), weights, markets))
+
+
+@dataclass(frozen=True, eq=False)
+class Beach:
+    """What prices do to the crowd.
+
+    Attributes:
+        free: softmax congestion at price 0.
+        priced: at the learned prices, seed by seed.
+        exploitability: of every equilibrium that was looked at on the way, seed by seed.
+        prices: of the last seed, per place.
+    """
+
+    free: float
+    priced: Float64[np.ndarray, " seeds"]
+    exploitability: Float64[np.ndarray, "seeds looks"]
+    prices: Float64[np.ndarray, " places"]
+
+
+def price_the_beach(size: Size, *, places: int = 10, horizon: int = 10, looks: int = 4, say: Say = lambda _what: None) -> Beach:
+    """Learn a price for every place of the beach, with the exploitability looked at on the way.
+
+    Args:
+        size: seeds and steps.
+        places: K.
+        horizon: rounds.
+        looks: how often on the way; the steps are cut into as many searches.
+        say: told in words what was found.
+    """
+    import jax
+    import jax.numpy as jnp
+    import optax
+
+    from hurwicz.designers import evaluate_design, meanfield_adjoint
+    from hurwicz.meanfield import spot_prices
+
+    with float64_scope():
+        problem = beach_problem(places, horizon)
+        nothing = evaluate_design(problem, jnp.full(places, -40.0), tolerance=1e-3)
+        priced, gaps, theta = [], [], jnp.zeros(places)
+        for seed in range(size.seeds):
+            theta = problem.start(jax.random.key(seed))
+            gaps.append([nothing.exploitability])
+            for look in range(looks):
+                adam = optax.adam(optax.cosine_decay_schedule(0.3 * 0.5**look, size.steps))
+                found = meanfield_adjoint(problem, steps=-(-size.steps // looks), seed=seed, optimiser=adam, start=theta).value
+                theta = jnp.asarray(found.theta)
+                gaps[-1].append(found.exploitability)
+            priced.append(-found.objective)
+            say(f"{BEACH}, seed {seed}: congestion {-nothing.objective:.5f} free, {priced[-1]:.5f} priced")
+        prices = np.asarray(spot_prices(theta, 2.0))
+    return Beach(-nothing.objective, np.asarray(priced), np.asarray(gaps), prices)
+
+
+def beach_problem(places: int = 10, horizon: int = 10) -> DesignProblem:
+    """The beach bar's prices as a design: as little softmax congestion as can be."""
+    import jax
+
+    from hurwicz.designers import DesignProblem
+    from hurwicz.meanfield import beach_bar, softmax_congestion
+
+    return DesignProblem(
+        name=BEACH,
+        game=beach_bar(places, horizon),
+        objective=lambda _theta, flow: -softmax_congestion(flow),
+        tau=0.1,
+        start=lambda key: 0.5 * jax.random.normal(key, (places,)),
+        iterations=200,
+        rate=0.3,
+    )
+
+
+def rows_of(found: Comparison, size: Size) -> list[Claim]:
+    """The claims that a comparison bears out, or does not."""
+    setting, name = found.setting, found.setting.name
+    objective = " + ".join(setting.objective)
+    how = f"Grid {size.grid}, {setting.auction.rounds} rounds, {size.seeds} seeds, {size.steps} steps from the best posted prices. "
+    mean, spread = float(found.learned.mean()), _spread(found.learned)
+    best = found.best_simple
+    rows = [Claim(name, f"{objective}, {rule}", value, FIGURE_ONLY, setting.ceiling, None, how) for rule, value in found.simple.items()]
+    rows.append(
+        Claim(
+            name,
+            f"{objective}, learned, mean of {size.seeds} seeds",
+            mean,
+            f"above first price and the benchmarks ({FIGURE_ONLY})",
+            setting.ceiling,
+            mean > found.simple[best],
+            f"{how}Standard deviation {spread:.1e}; least {found.learned.min():.5f}. Agrees: above the best simple rule found "
+            f"({best}: {found.simple[best]:.5f}).",
+        )
+    )
+    worst = float(found.exploitability.max())
+    rows.append(
+        Claim(name, "exploitability of the learned rule, worst seed", worst, None, 0.005, worst < 0.005, "E^tau. Agrees: below .005.")
+    )
+    if found.held_out is not None:
+        learned, posted = found.held_out.values()
+        gain = learned - posted
+        rows.append(
+            Claim(
+                name,
+                f"{objective} on {size.held_out} markets not trained on, learned network",
+                float(learned.mean()),
+                FIGURE_ONLY,
+                None,
+                bool(gain.mean() > 0.0),
+                f"Trained on {size.markets} other markets a seed. The posted prices that are best on those earn {posted.mean():.5f}; gain "
+                f"{gain.mean():+.5f}, standard deviation over seeds {_spread(gain.mean(axis=1)):.1e}; the network earns more on "
+                f"{100.0 * float((gain > 0.0).mean()):.0f} % of markets. Agrees: more on average.",
+            )
+        )
+    return rows
+
+
+def beach_rows(found: Beach, size: Size) -> list[Claim]:
+    """The claims of the beach bar."""
+    mean, worst = float(found.priced.mean()), float(found.exploitability.max())
+    return [
+        Claim(BEACH, "softmax congestion, every place free", found.free, FIGURE_ONLY, None, None, "The ceiling of a fall: 1 / places."),
+        Claim(
+            BEACH,
+            f"softmax congestion at learned prices, mean of {size.seeds} seeds",
+            mean,
+            f"falls ({FIGURE_ONLY})",
+            1.0 / len(found.prices),
+            mean < found.free,
+            f"Standard deviation {_spread(found.priced):.1e}. Agrees: below that of the free beach.",
+        ),
+        Claim(BEACH, "exploitability, worst of every look", worst, None, 0.02, worst < 0.02, "E^tau at tau = .1. Agrees: below .02."),
+    ]
+
+
+def _spread(values: Float64[FloatArray, " seeds"]) -> float:
+    return float(values.std(ddof=1)) if len(values) > 1 else 0.0
+
+
+def long_runs(only: Sequence[str] = (), size: Size | None = None, *, say: Say = lambda _what: None) -> list[Claim]:
+    """Run the settings, or some of them.
+
+    Args:
+        only: among A2 to A10 and ``"beach bar"``; all if empty.
+        size: how long; the literature's sizes if omitted (hours).
+        say: told in words what was found.
+
+    Raises:
+        InputError: an unknown setting.
+    """
+    every = (*AUCTION_SETTINGS, BEACH)
+    unknown = sorted(set(only) - set(every))
+    if unknown:
+        raise InputError(f"long runs: expected settings among {', '.join(every)}, got {', '.join(unknown)}")
+    length = Size() if size is None else size
+    rows: list[Claim] = []
+    for name in only or [name for name in every if name != "A1"]:
+        if name == BEACH:
+            rows += beach_rows(price_the_beach(length, say=say), length)
+        else:
+            rows += rows_of(compare(name, length, say=say), length)
+    return rows
+
+
+def main() -> None:
+    """Command line: sizes, settings, a file to write."""
+    asked = argparse.ArgumentParser(description="A2 to A10 and the beach bar over several seeds.")
+    asked.add_argument("--only", nargs="*", default=[], help="settings, say A2 A6 'beach bar'")
+    asked.add_argument("--small", action="store_true", help="grid 20 and few steps")
+    asked.add_argument("--out", type=Path, help="file for the rows, JSON")
+    for name in ("grid", "rounds", "seeds", "steps", "markets", "held-out", "width"):
+        asked.add_argument(f"--{name}", type=int)
+    asked.add_argument("--softness", type=float)
+    given = vars(asked.parse_args())
+    changes = {field: given[field] for field in Size.__dataclass_fields__ if given.get(field) is not None}
+    rows = long_runs(given["only"], replace(SMALL if given["small"] else Size(), **changes), say=lambda what: print(what, flush=True))
+    text = json.dumps([row.to_dict() for row in rows], indent=2, ensure_ascii=False, allow_nan=False)
+    if given["out"] is None:
+        print(text)
+    else:
+        given["out"].parent.mkdir(parents=True, exist_ok=True)
+        given["out"].write_text(text + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
