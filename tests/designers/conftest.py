@@ -1,5 +1,6 @@
 """Design problems whose optimum is known in closed form."""
 
+import functools
 import math
 
 import jax
@@ -21,6 +22,7 @@ def _one_state(name, reward, rounds=1):
     return MeanFieldGame(name=name, states=1, actions=actions, horizon=rounds, initial=np.ones(1), reward=reward, move=_stay)
 
 
+@functools.cache  # one problem object, one compilation for all tests
 def _monopoly(tau=0.2, worth=1.0, start=0.3):
     """Buy at theta or not, values alike: demand is a logit, the best price tau (1 + W(exp(worth / tau - 1)))."""
     game = _one_state("monopoly", lambda h, flow, theta: jnp.stack([worth - theta, 0.0 * theta])[None])
@@ -37,6 +39,7 @@ def _monopoly(tau=0.2, worth=1.0, start=0.3):
     return problem, tau * (1.0 + w), tau * w
 
 
+@functools.cache
 def _pigou(tau=0.1):
     """A road that delays by its load, and one that delays by 1: total delay is least at a toll of 1/2, whatever tau is."""
     game = _one_state("two roads", lambda h, flow, theta: jnp.stack([-flow[0, 0] - theta["toll"], -1.0 + 0.0 * theta["toll"]])[None])

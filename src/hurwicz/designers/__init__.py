@@ -2,7 +2,7 @@
 
 from hurwicz.designers.auction_baselines import best_posted_prices, best_reserve_schedule, first_price_schedule
 from hurwicz.designers.derivative_free import annealing, zeroth_order
-from hurwicz.designers.mean_field_adjoint import meanfield_adjoint
+from hurwicz.designers.mean_field_adjoint import falling_entropy, meanfield_adjoint
 from hurwicz.designers.mean_field_gradient import EquilibriumMap
 from hurwicz.designers.mean_field_problem import DesignProblem, MeanFieldDesign, auction_problem, evaluate_design
 
@@ -15,6 +15,7 @@ __all__ = [
     "best_posted_prices",
     "best_reserve_schedule",
     "evaluate_design",
+    "falling_entropy",
     "first_price_schedule",
     "meanfield_adjoint",
     "zeroth_order",

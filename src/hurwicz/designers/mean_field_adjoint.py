@@ -47,7 +47,8 @@ def meanfield_adjoint(
         seed: of the start.
         start: the first theta; the problem's own start if omitted.
         entropy: step → the weight of the entropy that the gradient is computed with, the problem's own tau if omitted. A schedule that
-            begins high and ends at tau crosses the steps that a fine tau puts into the objective; values are always measured at tau.
+            begins high and ends at tau, such as :func:`falling_entropy`, crosses the steps that a fine tau puts into the objective;
+            values are always measured at tau.
         smoothing: r: the gradient is averaged over theta + r u and theta - r u, u standard normal; 0 for the gradient at theta itself.
         samples: u a step, where there is smoothing.
         tolerance: norm of the gradient at which to stop; 0 for never.
@@ -96,6 +97,34 @@ def meanfield_adjoint(
         resume=resume,
         progress=progress,
     )
+
+
+def falling_entropy(start: float, end: float, *, steps: int, settled: float = 0.15) -> Callable[[int], float]:
+    """A schedule for ``entropy``: tau_k = start (end / start)^(k / m) for k < m = (1 - settled) steps, then ``end``.
+
+    At a fine tau on a fine grid an objective is a staircase: its gradient is right and leads nowhere. At a high tau it is smooth, with
+    another optimum; a tau that falls leads from there to the wanted one.
+
+    Args:
+        start: first weight of the entropy, in units of reward.
+        end: last weight; the problem's own tau, as a rule.
+        steps: of the search.
+        settled: part of the steps that are made at ``end``, in [0, 1).
+
+    Raises:
+        InputError: a weight that is not above 0, no steps, or a part outside [0, 1).
+
+    Example:
+        >>> schedule = falling_entropy(0.05, 0.001, steps=100)
+        >>> schedule(0), schedule(85), schedule(99)
+        (0.05, 0.001, 0.001)
+    """
+    if not (math.isfinite(start) and start > 0.0 and math.isfinite(end) and end > 0.0):
+        raise InputError(f"falling entropy: expected weights of entropy > 0, got {start} and {end}")
+    if steps < 1 or not 0.0 <= settled < 1.0:
+        raise InputError(f"falling entropy: expected steps >= 1 and settled in [0, 1), got {steps} and {settled}")
+    falling = (1.0 - settled) * steps
+    return lambda k: end if k >= falling else start * (end / start) ** (k / falling)
 
 
 @dataclass(frozen=True)
