@@ -141,6 +141,18 @@ def test_second_names_do_not_help_where_one_good_has_a_second_price(prior):
     assert one(posted_price(prior=prior), "false_name_proof").verdict is (Verdict.PROVED if prior else Verdict.NOT_REFUTED)
 
 
+@pytest.mark.parametrize("make", [all_pay, first_price])
+def test_what_a_plain_lie_gains_is_no_gain_of_a_second_name(make):
+    mechanism = make(["ann", "bob"], prior=GRID, ties="order")
+    assert one(mechanism, "DSIC").verdict is Verdict.REFUTED
+    assert one(mechanism, "false_name_proof").verdict is Verdict.PROVED
+    on_a_line = one(make(["ann", "bob"]), "false_name_proof")
+    assert on_a_line.verdict is Verdict.NOT_REFUTED
+    two_tickets = one(first_price(["ann", "bob"], prior=GRID), "false_name_proof")  # ties by lot
+    assert two_tickets.verdict is Verdict.REFUTED
+    assert two_tickets.witness.details["best_report_alone"] is not None
+
+
 def test_a_head_count_is_not_false_name_proof():
     def per_head(agents=2, prior=None):
         return single_parameter(

@@ -118,3 +118,17 @@ def test_finite_spaces_of_vectors_are_searched_whole():
     assert found.verdict is Verdict.REFUTED
     assert found.method == "exhaustive"
     assert found.witness.misreport == [0.0, 0.0]
+
+
+def test_the_lie_of_a_witness_is_a_round_number():
+    from hurwicz.audits.local_search import digits_of
+    from hurwicz.mechanisms.single_item import all_pay, first_price
+
+    for mechanism in (first_price(2), all_pay(2)):
+        (found,) = audit(mechanism, ["DSIC"], effort="quick")
+        lie = found.witness.misreport
+        assert digits_of(lie) <= 2
+        assert lie == 0.0 or lie >= 1e-3
+        assert found.witness.gain >= 0.9 * found.effort["best_gain"]
+    (named,) = audit(first_price(["ann", "bob"]), ["DSIC"], at=[{"ann": 0.71, "bob": 0.5}], effort="quick")
+    assert named.witness.misreport == 0.51

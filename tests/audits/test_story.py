@@ -38,6 +38,11 @@ def test_a_seller_has_a_cost_and_receives():
     assert "receives 1 instead of 0" in story
 
 
+def test_a_second_name_is_told_of():
+    # with equal shares for equal bids two names are two tickets
+    assert "under a second name" in told(first_price(["ann", "bob"], prior=GRID), "false_name_proof")
+
+
 @pytest.mark.parametrize(
     ("name", "words"),
     [
@@ -48,7 +53,6 @@ def test_a_seller_has_a_cost_and_receives():
         ("strong_budget_balance", "Payments miss zero"),
         ("envy_freeness", "would gain"),
         ("collusion_proof_pairs", "which they can share"),
-        ("false_name_proof", "under a second name"),
     ],
 )
 def test_every_kind_of_witness_has_a_story(name, words):

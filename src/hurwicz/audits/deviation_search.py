@@ -17,7 +17,7 @@ from hurwicz._foundation import FloatArray
 from hurwicz.audits.evaluation import Evaluator
 from hurwicz.audits.finding import Finding, Verdict, Witness
 from hurwicz.audits.gradients import climbed, traceable
-from hurwicz.audits.local_search import pattern_search, shortened
+from hurwicz.audits.local_search import digits_of, pattern_search, round_significant, shortened
 from hurwicz.audits.pace import Pace
 from hurwicz.audits.profiles import Profiles, cover, one_profile, plain, row_of
 from hurwicz.typespaces import Box, Finite, Interval, TypeSpace
@@ -255,8 +255,28 @@ def _simplest(e: Evaluator, name: str, row: Profiles, lie: Any, gain: float, *, 
         if e.spaces[name].contains(short):
             truth, lying = truth_and_lie(e, name, profile, short)
             if lying - truth >= 0.9999 * gain:
-                return lying - truth, profile, short
-    return gain, profile, plain(np.asarray(lie))
+                return _round_lie(e, name, profile, short, lying - truth)
+    return _round_lie(e, name, profile, plain(np.asarray(lie)), gain)
+
+
+def _round_lie(e: Evaluator, name: str, profile: dict[str, Any], lie: Any, gain: float) -> tuple[float, dict[str, Any], Any]:
+    """A lie that nobody would think of (8e-10, 0.50001) as a round number, where that keeps nine tenths of its gain."""
+    space = e.spaces[name]
+    if not isinstance(space, Interval | Box) or gain <= e.tolerance:
+        return gain, profile, lie
+    width = np.asarray(space.high, dtype=np.float64) - np.asarray(space.low, dtype=np.float64)
+    told = np.asarray(lie, dtype=np.float64)
+    if all(digits_of(float(v)) <= 3 and (v == 0.0 or abs(v) >= 1e-3 * w) for v, w in zip(np.ravel(told), np.ravel(width), strict=True)):
+        return gain, profile, lie
+    unit = 10.0 ** np.floor(np.log10(np.maximum(width, 1e-300)))
+    for step, way in itertools.product((0.1, 0.01, 0.001), (np.rint, np.ceil, np.floor)):
+        rounded = way(told / (step * unit)) * (step * unit)
+        near = plain(np.reshape([round_significant(float(v), 12) for v in np.ravel(rounded)], told.shape))
+        if space.contains(near):
+            truth, lying = truth_and_lie(e, name, profile, near)
+            if lying - truth >= 0.9 * gain:
+                return lying - truth, profile, near
+    return gain, profile, lie
 
 
 def _rounded(space: TypeSpace, value: Any, digits: int, way: int = 0) -> Any:

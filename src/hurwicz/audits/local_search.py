@@ -86,3 +86,13 @@ def round_significant(value: float, digits: int) -> float:
         0.182
     """
     return float(f"{value:.{digits}g}")
+
+
+def digits_of(value: float) -> int:
+    """Significant digits that a number needs, 12 at most.
+
+    Example:
+        >>> digits_of(0.5), digits_of(0.182), digits_of(0.50001)
+        (1, 3, 5)
+    """
+    return next((k for k in range(1, 12) if round_significant(value, k) == value), 12)
