@@ -5,6 +5,7 @@ import itertools
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 from hurwicz._foundation import InputError, NotFiniteError, Status
@@ -15,9 +16,10 @@ from hurwicz.designers import (
     best_reserve_schedule,
     evaluate_design,
     first_price_schedule,
+    meanfield_adjoint,
     zeroth_order,
 )
-from hurwicz.meanfield import BatchedAuction, PostedPrice, ReservePrice, auction_setting
+from hurwicz.meanfield import BatchedAuction, PostedPrice, ReservePrice, TableRule, auction_setting, posted_price_head
 
 SMALL = BatchedAuction(rounds=2, supply=0.8, grid=5)
 OPTIONS = {"tau": 0.02, "rate": 10.0, "iterations": 200}
@@ -128,3 +130,18 @@ def test_one_rule_for_several_markets_is_worth_their_mean():
         alone = BatchedAuction(2, float(markets.supply[k]), 6, initial=np.asarray(markets.initial[k]), re_entry=0.3)
         each.append(evaluate_design(auction_problem(alone, PostedPrice(6), **options), price, tolerance=1e-9).objective)
     assert evaluate_design(together, price, tolerance=1e-9).objective == pytest.approx(np.mean(each), abs=1e-7)
+
+
+@pytest.mark.slow
+def test_in_setting_a1_the_learned_rule_is_worth_what_the_posted_price_is_and_more():
+    a1 = auction_setting("A1")
+    prices = {"price": jnp.full(4, 0.498)}
+    posted = evaluate_design(auction_problem(a1, PostedPrice(100)), prices)
+    assert posted.objective == pytest.approx(0.2484, abs=1e-4)
+    table = auction_problem(a1, TableRule(100))
+    start = posted_price_head(100, prices["price"], softness=1e-3)
+    learned = meanfield_adjoint(table, start=start, steps=8, differentiate="implicit", optimiser=optax.adam(0.1)).value
+    assert 0.247 < learned.objective < a1.ceiling
+    assert learned.objective > evaluate_design(table, start).objective
+    assert learned.objective > posted.objective - 5e-4
+    assert learned.exploitability < 0.005

@@ -235,5 +235,4 @@ def _own_start(rule: SellingRule, rounds: int) -> Callable[[Any], Theta]:
     begin: Callable[..., Theta] | None = getattr(rule, "init", None)
     if begin is None:
         raise InputError(f"{type(rule).__name__}: expected a start, random key → weights, since the rule has none of its own")
-    # a network knows its own number of rounds
-    return begin if hasattr(rule, "rounds") else lambda key: begin(key, rounds)
+    return lambda key: begin(key, rounds)
