@@ -19,6 +19,7 @@ from hurwicz.scenarios.running import Progress, Run
 
 if TYPE_CHECKING:
     from hurwicz._foundation import Solution
+    from hurwicz.audits import Finding
     from hurwicz.designers import DesignProblem, MeanFieldDesign
     from hurwicz.meanfield import SellingRule, Setting
     from hurwicz.reports.auction_outcome import AuctionOutcome
@@ -51,12 +52,14 @@ def run_batched_auction(scenario: BatchedAuctionScenario, name: str, progress: P
     rule = _rule(scenario, setting)
     name_of = f"{setting.name}, {type(rule).__name__}"
     problem = auction_problem(setting, rule, start=_start(scenario, setting, rule, rules), name=name_of, **shape)
-    learned = learn(scenario, _designer(scenario, problem), checkpoints, progress, span=(0.4, 0.97))
-    progress("measuring what was learned", 0.97)
+    learned = learn(scenario, _designer(scenario, problem), checkpoints, progress, span=(0.4, 0.9))
+    progress("measuring what was learned", 0.9)
     rules["learned"] = _measured(setting, rule, learned.best)
-    result = _result(scenario, setting, learned, rules, shape) | {"seconds": time.perf_counter() - began}
-    page = auction_page(name, scenario, setting, learned, rules, result)
-    tables = auction_tables(name, setting, rules, result)
+    findings = _audited(scenario, setting, rules["learned"], shape, interrupted=learned.interrupted, progress=progress)
+    result = _result(scenario, setting, learned, rules, shape)
+    result |= {"audit": [finding.to_dict() for finding in findings], "seconds": time.perf_counter() - began}
+    page = auction_page(name, scenario, setting, learned, rules, result, findings)
+    tables = auction_tables(name, setting, rules, result, findings)
     return Run(result, page, tables, message=told_of(learned, checkpoints), interrupted=learned.interrupted)
 
 
@@ -165,6 +168,33 @@ def _start(scenario: BatchedAuctionScenario, setting: Setting, rule: SellingRule
         if setting.static:
             head = static_head(head, shares, softness=_SOFTNESS)
     return (lambda key: rule.init(key, head=head)) if isinstance(rule, NetworkRule) else (lambda _key: head)
+
+
+def _audited(
+    scenario: BatchedAuctionScenario,
+    setting: Setting,
+    learned: Measured,
+    shape: Mapping[str, Any],
+    *,
+    interrupted: bool,
+    progress: Progress,
+) -> list[Finding]:
+    """The learned rule before the auditor; populations of N are left out where somebody waits for the prompt."""
+    import jax
+
+    from hurwicz.audits import audit_mean_field_rule
+
+    with float64_scope():
+        weights = jax.tree.map(jax.numpy.asarray, learned.design.theta)
+        return audit_mean_field_rule(
+            setting.auction,
+            learned.rule,
+            weights,
+            learned.design.policy,
+            players=() if interrupted else tuple(scenario.players),
+            tau=shape["tau"],
+            progress=lambda what, done: progress(f"audit: {what.replace('_', ' ')}", 0.92 + 0.08 * done),
+        )
 
 
 def _result(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from hurwicz.reports.mean_field import bars_plot, learning_plot, mean_bids_plot,
 from hurwicz.scenarios.tables import text_table
 
 if TYPE_CHECKING:
+    from hurwicz.audits import Finding
     from hurwicz.meanfield import Setting
     from hurwicz.scenarios.mean_field.auction import Measured
     from hurwicz.scenarios.mean_field.learning import Learned
@@ -30,10 +31,14 @@ def what_is_wanted(weights: Mapping[str, float]) -> str:
     return " + ".join(what if weight == 1.0 else f"{weight:g} {what}" for what, weight in weights.items())
 
 
-def auction_tables(name: str, setting: Setting, rules: Mapping[str, Measured], result: Mapping[str, Any]) -> list[Any]:
-    """Who earns what by which rule; what people bid before and after."""
+def auction_tables(
+    name: str, setting: Setting, rules: Mapping[str, Measured], result: Mapping[str, Any], findings: Sequence[Finding]
+) -> list[Any]:
+    """Who earns what by which rule; what people bid before and after; what the auditor says."""
     columns, rows = _rows(setting, rules, result)
     tables = [text_table(_title(name, setting), columns, rows), _bids_table(setting, rules)]
+    judged = [[f.property.replace("_", " "), f.verdict.value.replace("_", " "), f.value] for f in findings]
+    tables.append(text_table("The learned rule before the auditor", ["property", "verdict", "figure"], judged))
     return tables + [f"note: {note}" for note in result["notes"]]
 
 
@@ -82,6 +87,7 @@ def auction_page(
     learned: Learned,
     rules: Mapping[str, Measured],
     result: Mapping[str, Any],
+    findings: Sequence[Finding],
 ) -> Page:
     """The report: figures, the learning curve, bids, payments, revenue and quantities by rule."""
     from hurwicz.scenarios.mean_field.auction import BEFORE
@@ -114,9 +120,8 @@ def auction_page(
         seeds = [[row[key] for key in ("seed", "objective", "exploitability", "steps")] for row in result["seeds"]]
         page.table(["seed", wanted, "exploitability", "steps"], seeds, f"Mean {result['mean']:.5f}, deviation {result['deviation']:.5f}")
     page.heading("How it was learned")
-    levels = {rule: value for rule, value in bars.items() if rule != "learned"} | (
-        {} if result["ceiling"] is None else {"ceiling": result["ceiling"]}
-    )
+    top = result["best_simple_rule"]
+    levels = {top: bars[top]} | ({} if result["ceiling"] is None else {"ceiling": result["ceiling"]})
     histories = {f"seed {seed}": design.history for seed, design in learned.designs.items()}
     page.plot(lambda: learning_plot(histories, levels, ylabel=wanted), "Thin: every step. Thick: the best so far, which is kept.")
     page.text(
@@ -133,4 +138,9 @@ def auction_page(
     page.plot(lambda: rounds_plot(sold, ylabel="share of the population served"))
     money = [[rule, *measured.outcome.collected.tolist()] for rule, measured in rules.items()]
     page.table(["rule", *(f"round {h + 1}" for h in range(setting.auction.rounds))], money, "Money collected, by round", folded=True)
+    page.heading("Before the auditor")
+    judged = [[f.property.replace("_", " "), f.verdict.value, f.value, f.method, f.reason] for f in findings]
+    page.table(["property", "verdict", "figure", "method", "reason"], judged)
+    if not scenario.players:
+        page.text("`players = [10, 100, 1000]` in the scenario also judges populations of so many bidders, which takes longer.")
     return page

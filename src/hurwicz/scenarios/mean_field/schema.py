@@ -94,6 +94,9 @@ class BatchedAuctionScenario(Designed):
     start: Literal["posted", "reserve", "first_price", "random"] = Field(
         "posted", description="what learning starts from: the best posted prices or reserves found, first price, or chance"
     )
+    players: list[Annotated[int, Field(ge=2)]] = Field(
+        default=[], description="sizes N of populations among which the auditor also looks for gains from deviating, say [10, 100, 1000]"
+    )
     evaluations: int = Field(100, ge=1, description="equilibria that each search for a simple rule may compute")
     width: int = Field(256, ge=1, le=4096, description="width of the network (rule = network)")
     objective: ObjectiveWeights | None = Field(None, description="what to make large; the setting's own, else revenue")
