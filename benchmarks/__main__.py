@@ -12,7 +12,20 @@ import time
 from pathlib import Path
 from typing import Any
 
-NAMES = ("gradient_step", "rounds", "giant", "clarke", "dispatch", "equilibria", "ppo", "winner_determination", "audit")
+NAMES = (
+    "gradient_step",
+    "rounds",
+    "giant",
+    "clarke",
+    "dispatch",
+    "equilibria",
+    "ppo",
+    "winner_determination",
+    "audit",
+    "mean_field",
+    "mean_field_cost",
+    "mean_field_gradient",
+)
 
 
 def main(arguments: list[str] | None = None) -> int:

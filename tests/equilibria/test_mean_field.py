@@ -1,10 +1,13 @@
 """Mean-field equilibria: defaults on every bundled game, each iteration, known equilibria, divergence named."""
 
+import dataclasses
+
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from hurwicz._foundation import InputError, Status
+from hurwicz._foundation import InputError, NotFiniteError, Status
 from hurwicz.equilibria.mean_field import (
     Anderson,
     DampedFixedPoint,
@@ -14,8 +17,29 @@ from hurwicz.equilibria.mean_field import (
     PriorDescent,
     SoftmaxPolicyIteration,
     solve_mean_field,
+    tune,
 )
-from hurwicz.meanfield import CLASSIC_GAMES, best_response, crowd_modelling, exploitability, flow_of, left_right, rock_paper_scissors
+from hurwicz.meanfield import (
+    CLASSIC_GAMES,
+    BatchedAuction,
+    FirstPrice,
+    action_values,
+    beach_bar,
+    best_response,
+    best_values,
+    crowd_modelling,
+    exploitability,
+    flow_of,
+    greatest,
+    left_right,
+    policy_value,
+    rock_paper_scissors,
+    susceptible_infected,
+)
+from hurwicz.meanfield.evaluation import soft_action_values
+
+AUCTION = BatchedAuction(rounds=3, supply=0.8, grid=6, re_entry=0.3).game(FirstPrice(6))
+QUANTITY = {"quantity": jnp.asarray([0.3, 0.2, 0.1])}
 
 
 @pytest.mark.parametrize("name", CLASSIC_GAMES)
@@ -74,12 +98,100 @@ def test_too_long_a_step_is_said_to_miss_not_to_arrive():
     found = solve_mean_field(MeanFieldProblem(rock_paper_scissors()), iterations=[OnlineMirrorDescent(5.0)], tolerance=1e-3, most=200)
     assert found.status is Status.STEP_LIMIT
     assert found.value.exploitability > 1e-3
+    assert "above the tolerance 0.001; allow more steps, or ask tune()" in found.stats["cause"]
 
 
-def test_an_iteration_that_overflows_is_named_diverged():
+def test_an_iteration_that_overflows_is_named_diverged_and_why():
     problem = MeanFieldProblem(left_right(), None, 1.0)
     found = solve_mean_field(problem, iterations=[OnlineMirrorDescent(1e200)], tolerance=1e-12, most=200)
     assert found.status is Status.DIVERGED
+    assert "online mirror descent (rate 1e+200) diverged: not finite after 20 steps, since rate x tau = 1e+200" in found.stats["cause"]
+    assert np.isfinite(found.value.exploitability)  # the best policy seen before
+
+
+def test_who_diverges_is_named_and_the_others_go_on():
+    problem = MeanFieldProblem(left_right(), None, 1.0)
+    found = solve_mean_field(problem, iterations=[OnlineMirrorDescent(1e200), OnlineMirrorDescent(0.5)], tolerance=1e-9)
+    assert found.status is Status.EQUILIBRIUM
+    assert found.stats["winner"] == found.value.found_by == "online mirror descent (rate 0.5)"
+    assert len(found.value.diverged) == 1
+    assert found.value.diverged[0].startswith("online mirror descent (rate 1e+200) diverged")
+
+
+def test_a_game_without_a_value_is_refused_with_round_and_state():
+    good = left_right()
+    broken = dataclasses.replace(good, reward=lambda h, flow, theta: jnp.where(h == 1, jnp.nan, 0.0) + good.reward(h, flow, theta))
+    with pytest.raises(NotFiniteError, match="round 1, state 0"):
+        solve_mean_field(MeanFieldProblem(broken))
+
+
+def random_logits(game, seed=0):
+    return jnp.asarray(np.random.default_rng(seed).normal(size=game.shape) * 3.0)
+
+
+@pytest.mark.parametrize(
+    ("game", "theta", "tau"), [(AUCTION, QUANTITY, 0.3), (susceptible_infected(6), None, 0.0)], ids=["auction", "epidemic"]
+)
+def test_what_is_computed_in_one_pass_is_the_sum_of_its_parts(game, theta, tau):
+    logits = random_logits(game)
+    policy = jax.nn.softmax(game.masked(logits), axis=-1)
+    flow = flow_of(game, policy, theta)
+    best = game.initial @ greatest(game.masked(best_values(game, flow, theta, tau)[0]), tau)
+    parts = float(best - policy_value(game, flow, policy, theta, tau))
+    assert float(exploitability(game, policy, theta, tau)) == pytest.approx(parts, abs=1e-13)
+    q = action_values(game, flow, policy, theta, tau)
+    assert float(np.abs(q).max()) > 0.1
+    assert np.allclose(soft_action_values(game, logits, theta, tau), q, rtol=0.0, atol=1e-13)
+    assert np.allclose(soft_action_values(game, logits, theta, tau, unroll=3), q, rtol=0.0, atol=1e-13)
+
+
+def test_the_derivative_in_one_pass_is_that_of_the_parts():
+    logits, weights = random_logits(AUCTION), jnp.asarray(np.random.default_rng(1).normal(size=AUCTION.shape))
+
+    def in_parts(logits):
+        policy = jax.nn.softmax(AUCTION.masked(logits), axis=-1)
+        return (weights * action_values(AUCTION, flow_of(AUCTION, policy, QUANTITY), policy, QUANTITY, 0.3)).sum()
+
+    slope = jax.grad(lambda logits: (weights * soft_action_values(AUCTION, logits, QUANTITY, 0.3)).sum())(logits)
+    assert float(np.abs(slope).max()) > 1e-3
+    assert np.allclose(slope, jax.grad(in_parts)(logits), rtol=0.0, atol=1e-12)
+
+
+@pytest.mark.parametrize(("game", "theta", "tau"), [(AUCTION, QUANTITY, 1e-3), (beach_bar(), None, 0.0)], ids=["auction", "beach bar"])
+def test_defaults_reach_a_thousandth_in_settings_that_are_designed(game, theta, tau):
+    found = solve_mean_field(MeanFieldProblem(game, theta, tau))
+    assert found.status is Status.EQUILIBRIUM
+    assert float(exploitability(game, jnp.asarray(found.value.policy), theta, tau)) == pytest.approx(found.value.exploitability, abs=1e-12)
+
+
+@pytest.mark.parametrize(("make", "who"), [(rock_paper_scissors, "online mirror descent"), (susceptible_infected, "damped fixed point")])
+def test_tuned_step_size_arrives_first_of_all_that_were_tried(make, who):
+    problem = MeanFieldProblem(make())
+    tuned = tune(problem)
+    assert tuned.status is Status.EQUILIBRIUM
+    assert tuned.value.iteration.name.startswith(who)
+    first, *others = tuned.value.trials
+    assert first.iteration == tuned.value.iteration
+    assert all(t.steps >= first.steps for t in others)  # those that had not arrived were given as many steps
+    assert any(t.status is Status.STEP_LIMIT for t in others)
+    again = solve_mean_field(problem, iterations=[tuned.value.iteration], every=5, most=first.steps)
+    assert again.status is Status.EQUILIBRIUM
+    assert again.stats["iterations"] == first.steps
+
+
+def test_tuning_says_where_nothing_arrives_and_what_diverged():
+    problem = MeanFieldProblem(left_right(), None, 1.0)
+    tuned = tune(problem, candidates=[OnlineMirrorDescent(1e200), DampedFixedPoint(0.01)], tolerance=1e-9, most=20)
+    assert tuned.status is Status.STEP_LIMIT
+    by_name = {t.iteration.name: t.status for t in tuned.value.trials}
+    assert by_name["online mirror descent (rate 1e+200)"] is Status.DIVERGED
+
+
+def test_tuning_finds_its_way_back_from_a_step_that_diverges():
+    tuned = tune(MeanFieldProblem(left_right(), None, 1.0), candidates=[OnlineMirrorDescent(1e200)], tolerance=1e-9, most=20)
+    assert tuned.status is Status.EQUILIBRIUM
+    assert tuned.value.iteration.rate <= 1.0
+    assert tuned.value.trials[-1].status is Status.DIVERGED
 
 
 @pytest.mark.parametrize(
@@ -90,7 +202,10 @@ def test_an_iteration_that_overflows_is_named_diverged():
         lambda: SoftmaxPolicyIteration(-1.0),
         lambda: PriorDescent(1.0, inner=0),
         lambda: Anderson(OnlineMirrorDescent(1.0), memory=1),
+        lambda: OnlineMirrorDescent(1.0, unroll=0),
         lambda: solve_mean_field(MeanFieldProblem(left_right()), most=0),
+        lambda: tune(MeanFieldProblem(left_right()), most=0),
+        lambda: tune(MeanFieldProblem(left_right()), tolerance=0.0),
     ],
 )
 def test_bad_parameters_are_refused(make):

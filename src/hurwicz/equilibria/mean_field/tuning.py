@@ -91,7 +91,7 @@ def tune(
 
     Example:
         >>> from hurwicz.meanfield import left_right
-        >>> tuned = tune(MeanFieldProblem(left_right()), candidates=[OnlineMirrorDescent(0.1), DampedFixedPoint(0.1)])
+        >>> tuned = tune(MeanFieldProblem(left_right()), candidates=[OnlineMirrorDescent(0.1), OnlineMirrorDescent(0.01)])
         >>> tuned.status.ok, tuned.value.iteration.name[:21]
         (True, 'online mirror descent')
     """
