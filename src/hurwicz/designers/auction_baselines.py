@@ -38,7 +38,7 @@ def first_price_schedule(
         >>> from hurwicz.meanfield import BatchedAuction
         >>> auction = BatchedAuction(rounds=2, supply=0.5, grid=10)
         >>> round(first_price_schedule(auction, tau=0.01).value.objective, 3)
-        0.237
+        0.2
 
     Source: Corecco et al. (arXiv 2510.21442), section 5, the first baseline.
     """
