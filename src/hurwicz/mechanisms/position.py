@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float64
@@ -15,8 +16,18 @@ from hurwicz.mechanisms.single_parameter import Bids, Payments, Shares, SinglePa
 from hurwicz.settings import Beliefs, Claim, Participants, Property, beliefs, participants, strategyproof
 
 _GSP = "B. Edelman, M. Ostrovsky and M. Schwarz, Internet advertising and the generalized second-price auction, AER 97 (2007)"
+_YOKOO = "M. Yokoo, Y. Sakurai and S. Matsubara, GEB 46 (2004)"
 _VARIAN = "H. Varian, Position auctions, International Journal of Industrial Organization 25 (2007)"
 _PriceOfRank = Callable[[Ranked, Ranked, Float64[np.ndarray, " agents"]], Ranked]  # own bids, next bids, rates by rank
+
+
+@dataclass(frozen=True, kw_only=True)
+class PositionAuction(SingleParameterMechanism):
+    """A position auction: who holds two slots under two names has the clicks of both."""
+
+    def union(self, one: Float64[np.ndarray, " batch"], other: Float64[np.ndarray, " batch"]) -> Float64[np.ndarray, " batch"]:
+        """What the allocations of two names are together: a click is worth as much in either slot."""
+        return np.asarray(one + other, dtype=np.float64)
 
 
 def generalized_second_price(
@@ -106,9 +117,12 @@ def position_vcg(
         E. Clarke (1971); B. Edelman, M. Ostrovsky and M. Schwarz (2007), section II.
     """
     rates = rates_of("position_vcg", click_rates, len(participants(agents)))
+    slots = sum(float(rate) > 0.0 for rate in click_rates)
     claims = [
         *strategyproof(_GSP),
         Claim(Property.EX_POST_IR, True, "", _GSP),
+        # One name gets one slot; with two slots to give, a second name buys what one name cannot.
+        Claim(Property.FALSE_NAME_PROOF, slots == 1, "one slot" if slots == 1 else "the clicks of two slots add up", _YOKOO),
     ]
 
     def displaced(_own: Ranked, following: Ranked, by_slot: Float64[np.ndarray, " agents"]) -> Ranked:
@@ -183,7 +197,7 @@ def _position(
         Claim(Property.STRONG_BUDGET_BALANCE, free, "one bidder and no reserve" if free else "the seller keeps the revenue", source),
         Claim(Property.EFFICIENCY, not kept, "values below the reserve" if kept else "at truthful bids", source),
     ]
-    return SingleParameterMechanism(
+    return PositionAuction(
         name=name,
         rule=rule,
         prior=common,

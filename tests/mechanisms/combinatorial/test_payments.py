@@ -209,3 +209,23 @@ def test_affine_maximiser_without_weights_is_vcg_and_boosts_count() -> None:
     for wrong in ({"weights": {"zoe": 1.0}}, {"weights": {"ann": 0.0}}, {"boosts": {("zoe", ("A",)): 1.0}}, {"reserve": math.nan}):
         with pytest.raises(InputError):
             affine_maximiser(auction, **wrong)
+
+
+def test_an_affine_maximiser_with_boosts_is_truthful_in_prices_and_not_in_bundles() -> None:
+    """A boost above 0 counts in the pivot of who bids on its bundle: leaving the bundle out pays, which it does not with others."""
+    wants, bob = [("A", 10.0), ("B", 1.0)], single_minded("A", 4.0)
+
+    def utility(bids: list[tuple[str, float]], boost: float) -> float:
+        auction = combinatorial_auction({"ann": xor_bids(bids), "bob": bob}, goods=["A", "B"])
+        result = affine_maximiser(auction, boosts={("ann", ("B",)): boost}).value
+        worth = sum(dict(wants)[good] for good in result.assignment.bundles.get("ann", ()))
+        return worth - result.payments["ann"]
+
+    truth = utility(wants, 20.0)
+    assert truth == pytest.approx(1.0)  # she gets B, for nothing
+    for a in (0.5, 5.0, 15.0, 40.0):
+        for b in (0.5, 3.0, 9.0):
+            assert utility([("A", a), ("B", b)], 20.0) <= truth + 1e-9
+    assert utility(wants[:1], 20.0) == pytest.approx(6.0)
+    for boost in (0.0, -0.5, -5.0):
+        assert max(utility(part, boost) for part in (wants[:1], wants[1:])) <= utility(wants, boost) + 1e-9

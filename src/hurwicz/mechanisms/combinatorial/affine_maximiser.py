@@ -27,7 +27,9 @@ def affine_maximiser(
 
     t_i = (1 / w_i) (max_x {sum_{j≠i} w_j v_j(x) + c(x)} - {sum_{j≠i} w_j v_j(x*) + c(x*)})
 
-    Truthful for any weights above 0 and any boosts; no bidder pays more than it bids.
+    Truthful in the prices of the bundles that are bid on, for any weights above 0 and any boosts; no bidder pays more than it bids.
+    Truthful in the choice of those bundles too where no c_i is above 0. A boost above 0 counts in the pivot of the bidder that bids on
+    its bundle, so that leaving the bundle out may pay: keep each bidder's list of bundles fixed, or the boosts at most 0.
 
     Args:
         auction: bids and supply.

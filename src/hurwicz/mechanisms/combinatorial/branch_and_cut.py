@@ -22,6 +22,7 @@ import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
 from hurwicz._foundation import FloatArray
+from hurwicz.mechanisms.combinatorial.local_search import filled, improved
 from hurwicz.mechanisms.combinatorial.packing import Packing
 from hurwicz.mechanisms.combinatorial.relaxation import Point, Relaxation, root_relaxation
 
@@ -31,6 +32,9 @@ TOLERANCE = 1e-9
 _ROOT_ROUNDS, _ROOT_CUTS = 25, 50
 _NODE_CUTS = 10
 _CANDIDATES, _PROBE_STEPS, _TRUSTED = 8, 25, 2
+
+# Nodes after which a tree that finds fewer clique cuts a node is handed over: cliques say too little about such a packing.
+_TRIAL_NODES, _CUTS_A_NODE = 6, 3
 
 Report = Callable[[float, float], None]
 
@@ -76,10 +80,12 @@ class BranchAndCut:
 
     Args:
         packing: bids, rows, supply.
+        otherwise: what to ask for the optimum of a packing and a deadline where clique cuts say too little about it: bids on intervals,
+            for one, whose cliques are rows already, and whose bound other cuts would lower. Its bound may rest on its tolerances.
     """
 
-    def __init__(self, packing: Packing) -> None:
-        self.packing = packing
+    def __init__(self, packing: Packing, otherwise: Callable[[Packing, float], Found] | None = None) -> None:
+        self.packing, self.otherwise = packing, otherwise
         self.experience = _Experience(packing.size)
         self.pool: list[tuple[int, ...]] = []
 
@@ -199,59 +205,6 @@ class _Search:
         self.offer(improved(self.packing, filled(self.packing, order, upper > 0, ()), order, upper > 0))
 
 
-def filled(packing: Packing, order: Int64[np.ndarray, " bids"], allowed: Bool[np.ndarray, " bids"], kept: Sequence[int]) -> list[int]:
-    """``kept`` and whatever fits beside it, in ``order``."""
-    chosen = list(kept)
-    free = allowed.copy()
-    many = packing.several
-    left = packing.supply[packing.supply > 1] - many[chosen].sum(axis=0)
-    if chosen:
-        free &= ~packing.conflicts[chosen].any(axis=0)
-        free[chosen] = False
-    for j in order[free[order]]:
-        if free[j] and (not len(left) or bool((many[j] <= left).all())):
-            chosen.append(int(j))
-            free &= ~packing.conflicts[j]
-            left = left - many[j]
-    return chosen
-
-
-def improved(
-    packing: Packing, chosen: list[int], order: Int64[np.ndarray, " bids"], allowed: Bool[np.ndarray, " bids"], tries: int = 12
-) -> list[int]:
-    """Local search: a bid pushes out those it conflicts with, the rest is filled up again, as long as that gains."""
-    value = packing.total(chosen)
-    while True:
-        lost = packing.prices[chosen] @ packing.conflicts[chosen] if chosen else np.zeros(packing.size)
-        gain = np.where(allowed, packing.prices - lost, -np.inf)
-        gain[chosen] = -np.inf
-        for j in np.argsort(-gain)[:tries]:
-            if gain[j] == -np.inf:
-                return chosen
-            kept = [k for k in chosen if not packing.conflicts[j, k]]
-            kept = _within(packing, int(j), kept)
-            other = filled(packing, order, allowed, kept)
-            if packing.total(other) > value * (1 + TOLERANCE):
-                chosen, value = other, packing.total(other)
-                break
-        else:
-            return chosen
-
-
-def _within(packing: Packing, bid: int, kept: list[int]) -> list[int]:
-    """``bid`` and those of ``kept``, dearest first, for whom units are left."""
-    many, supply = packing.several, packing.supply[packing.supply > 1]
-    if not len(supply):
-        return [*kept, bid]
-    left = supply - many[bid]
-    staying = [bid]
-    for k in sorted(kept, key=lambda k: -packing.prices[k]):
-        if bool((many[k] <= left).all()):
-            staying.append(k)
-            left = left - many[k]
-    return staying
-
-
 @dataclass(order=True)
 class _Node:
     key: float
@@ -265,7 +218,8 @@ class _Tree:
 
     def __init__(self, owner: BranchAndCut, search: _Search, kept: Int64[np.ndarray, " part"], bound: float) -> None:
         self.search, self.kept, self.root_bound = search, kept, bound
-        self.experience = owner.experience
+        self.experience, self.otherwise = owner.experience, owner.otherwise
+        self.before = search.stats["cuts"]
         self.part = owner.packing.part(kept)
         self.part.__dict__["conflicts"] = owner.packing.conflicts[np.ix_(kept, kept)]
         self.relaxation = owner.root.reduced_to(kept)
@@ -288,12 +242,22 @@ class _Tree:
             if search.late():
                 heapq.heappush(self.heap, node)
                 break
+            nodes = search.stats["nodes"]
+            if self.otherwise is not None and nodes == _TRIAL_NODES and search.stats["cuts"] - self.before < _CUTS_A_NODE * nodes:
+                return self._handed_over(self.otherwise)
             search.count(nodes=1)
             if search.report is not None:
                 search.report(search.value, min(bound, self.root_bound))
             self._branch(node, bound)
         open_bound = -self.heap[0].key if self.heap else -math.inf
         return min(self.root_bound, max(open_bound, self.closed_at, search.value))
+
+    def _handed_over(self, otherwise: Callable[[Packing, float], Found]) -> float:
+        """What the other solver says of the bids that the root left."""
+        found = otherwise(self.part, self.search.deadline)
+        self.search.offer([int(self.kept[j]) for j in found.chosen])
+        self.search.count(nodes=int(found.stats.get("nodes", 0)))
+        return min(self.root_bound, max(found.bound, self.search.value))
 
     def _drop_dominated(self, upper: Float64[FloatArray, " bids"]) -> None:
         """Within this box: a bid that excludes all that another one excludes, and that one too, and is worth no more, is not needed."""

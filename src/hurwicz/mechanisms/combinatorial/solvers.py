@@ -27,15 +27,20 @@ def highs_maximum(
     start: Sequence[int] = (),
     deadline: float = math.inf,
     report: Report | None = None,
+    prepared: bool = False,
 ) -> Found:
-    """The best assignment among the allowed bids, by HiGHS's own branch and cut. Arguments as in :meth:`BranchAndCut.maximum`."""
+    """The best assignment among the allowed bids, by HiGHS's own branch and cut. Arguments as in :meth:`BranchAndCut.maximum`.
+
+    With ``prepared``, of a packing that has been reduced and searched for assignments already: presolve, heuristics, symmetries and
+    restarts would cost most of the time and find little.
+    """
     import highspy
 
     kept = np.arange(packing.size) if allowed is None else np.flatnonzero(allowed)
     if not len(kept):
         return Found((), 0.0, 0.0)
     part = packing.part(kept)
-    scale = 1e3 / float(part.prices.max())
+    scale = (10.0 if prepared else 1e3) / float(part.prices.max())
     program = highspy.HighsLp()
     program.num_col_, program.num_row_ = part.size, len(part.supply)
     program.col_cost_ = part.prices * scale
@@ -48,6 +53,8 @@ def highs_maximum(
     program.integrality_ = [highspy.HighsVarType.kInteger] * part.size
     solver: Any = highspy.Highs()
     options: dict[str, Any] = {"output_flag": False, "mip_rel_gap": 0.0, "mip_abs_gap": 1e-7}
+    if prepared:
+        options |= {"presolve": "off", "mip_heuristic_effort": 0.0, "mip_detect_symmetry": False, "mip_allow_restart": False}
     if deadline < math.inf:
         options["time_limit"] = max(deadline - time.perf_counter(), 0.01)
     for name, value in options.items():

@@ -113,7 +113,8 @@ class Clearing:
         self.prepared, self.solver = prepared, solver
         self.parts: list[Packing] = [prepared.whole.part(columns) for columns in prepared.components]
         self.searches: list[BranchAndCut | None] = [
-            BranchAndCut(part) if solver == "branch_and_cut" and part.size <= MOST_FOR_CUTS else None for part in self.parts
+            BranchAndCut(part, _prepared_highs) if solver == "branch_and_cut" and part.size <= MOST_FOR_CUTS else None
+            for part in self.parts
         ]
         self.found: list[Found] = []
 
@@ -157,6 +158,10 @@ class Clearing:
             return search.maximum(allowed, start=start, deadline=deadline, report=report)
         solve = cp_sat_maximum if self.solver == "cp_sat" else highs_maximum
         return solve(part, allowed, start=start, deadline=deadline, report=report)
+
+
+def _prepared_highs(packing: Packing, deadline: float) -> Found:
+    return highs_maximum(packing, deadline=deadline, prepared=True)
 
 
 def _reporter(progress: Progress | None, k: int, count: int) -> Report | None:
