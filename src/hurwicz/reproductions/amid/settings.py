@@ -11,7 +11,7 @@ from hurwicz.reproductions.amid.claim import Claim, Context, Experiment
 from hurwicz.reproductions.amid.long_runs import Size, beach_rows, compare, price_the_beach, rows_of
 from hurwicz.reproductions.mbi.claim import Plot
 
-QUICK = Size(grid=10, rounds=6, seeds=1, steps=10, markets=3, held_out=6, width=16)
+QUICK = Size(grid=10, long_grid=10, rounds=6, seeds=1, steps=10, markets=3, held_out=6, width=16)
 """Seconds a setting: the order of the rules, not their figures."""
 _SMALL = " Small: `make reproduce-long` runs the literature's size over five seeds."
 
