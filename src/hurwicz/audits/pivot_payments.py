@@ -13,7 +13,7 @@ from hurwicz.audits.declared_form import Checked, total
 from hurwicz.audits.evaluation import Evaluator
 from hurwicz.audits.false_names import is_shared
 from hurwicz.audits.profiles import Profiles, row_of
-from hurwicz.settings import Property
+from hurwicz.settings import Outcomes, Property
 from hurwicz.settings.forms import AffineMaximiser
 from hurwicz.typespaces import Box, Interval
 
@@ -34,7 +34,7 @@ def by_pivot(e: Evaluator, form: AffineMaximiser, name: str, seen: Checked) -> s
     """
     for agent in e.agents:
         known = _null_report(e, form, agent, seen) if form.pivot == "Clarke" else None
-        known = _left_out(e, agent, seen) if known is None else known
+        known = _left_out(e, form, agent, seen) if known is None else known
         if known is None:
             return (
                 f"the declared pivot of {agent} cannot be checked: it has no type to which all is worth 0, and there is no mechanism "
@@ -66,26 +66,37 @@ def _null_report(e: Evaluator, form: AffineMaximiser, agent: str, seen: Checked)
     return total(e, form, outcomes, types), e.gross(agent, outcomes, own)
 
 
-def _left_out(e: Evaluator, agent: str, seen: Checked) -> tuple[_Row, _Row] | None:
-    """The greatest A of the mechanism for the others, under which the agent gets nothing."""
+def _left_out(e: Evaluator, form: AffineMaximiser, agent: str, seen: Checked) -> tuple[_Row, _Row] | None:
+    """The greatest A of the mechanism for the others, under which the agent gets nothing; of nobody's, that of nothing done."""
     make = getattr(e.mechanism, "resized", None)
     names = [name for name in e.agents if name != agent]
-    if make is None or not names:
+    if not names:
+        return _nobody(e, form, agent, seen)
+    if make is None:
         return None
     try:
         mechanism = make(names)
     except InputError:  # a mechanism needs so many
         return None
-    form = getattr(mechanism, "form", None)
-    if not isinstance(form, AffineMaximiser) or any(name not in form.weights for name in names):
+    theirs = getattr(mechanism, "form", None)
+    if not isinstance(theirs, AffineMaximiser) or any(name not in theirs.weights for name in names):
         return None
     smaller = Evaluator(mechanism, e.effort, seed=e.seed)
     if is_shared(smaller) and len(names) > 1:  # one decision for all goes on without it, and is worth something to it
         return None
     types = {name: seen.profiles[name] for name in names}
-    best = total(smaller, form, smaller.outcomes(types), types)
+    best = total(smaller, theirs, smaller.outcomes(types), types)
     e.evaluations += smaller.evaluations
     return best, np.zeros_like(best)
+
+
+def _nobody(e: Evaluator, form: AffineMaximiser, agent: str, seen: Checked) -> tuple[_Row, _Row] | None:
+    shares = np.asarray(seen.truthful.allocation[agent], dtype=np.float64)
+    nothing = Outcomes({agent: np.zeros_like(shares)}, {agent: np.zeros(len(shares))})
+    own = e.gross(agent, nothing, seen.profiles[agent])
+    if bool(np.any(own != 0.0)):
+        return None
+    return own if form.boost is None else np.asarray(form.boost(nothing), dtype=np.float64), own
 
 
 def _plain(value: NDArray[Any]) -> Any:

@@ -144,7 +144,7 @@ def profilewise(
     effort = e.spent(profiles=count, profiles_drawn=drawn, scale=e.scale, worst=value)
     tolerance = _tolerance(e, name)
     if value <= tolerance:
-        figure = -value if name == Property.EX_POST_IR else max(value, 0.0) if name in _SIZES else -value
+        figure = max(value, 0.0) if name in _SIZES else 0.0 - value
         if exhaustive:
             return Finding(name, Verdict.PROVED, figure, None, "exhaustive", effort, f"holds at all {count} profiles to {tolerance:.3g}")
         reason = f"no violation above {tolerance:.3g} found"
