@@ -54,7 +54,7 @@ def flow_of(game: MeanFieldGame, policy: Policy, theta: Rules = None) -> Flow:
     return _passage(game, policy, theta)[0]
 
 
-def _passage(game: MeanFieldGame, policy: Policy, theta: Rules, unroll: int = 1) -> tuple[Flow, Public]:
+def _passage(game: MeanFieldGame, policy: Policy, theta: Rules) -> tuple[Flow, Public]:
     # the flow of a policy and the public record at the beginning of every round, in one pass
     def step(at: tuple[Float[Array, " states"], Public], now: Any) -> tuple[tuple[Float[Array, " states"], Public], tuple[Mass, Public]]:
         mu, public = at
@@ -63,7 +63,7 @@ def _passage(game: MeanFieldGame, policy: Policy, theta: Rules, unroll: int = 1)
         return (game.moves(h, mass, mass, public, theta), game.next_record(h, mass, public, theta)), (mass, public)
 
     first = (game.begins(theta).astype(policy.dtype), game.first_record(theta))
-    passed: tuple[Flow, Public] = jax.lax.scan(step, first, (jnp.arange(game.horizon), policy), unroll=unroll)[1]
+    passed: tuple[Flow, Public] = jax.lax.scan(step, first, (jnp.arange(game.horizon), policy))[1]
     return passed
 
 
@@ -79,8 +79,8 @@ def records_of(game: MeanFieldGame, flow: Flow, theta: Rules = None) -> Public:
 
 
 def _worth(game: MeanFieldGame, h: Any, flow: Mass, public: Public, theta: Rules, *values: Float[Array, " states"]) -> tuple[Mass, ...]:
-    """R_h + sum_s' P_h(s' | s, a, L_h) V(s'), for each V: the expectation is the transpose of the move, never its table."""
-    expected = jax.vjp(lambda mass: game.moves(h, mass, flow, public, theta), flow)[1]
+    """R_h + sum_s' P_h(s' | s, a, L_h) V(s'), for each V."""
+    expected = _transpose(game, h, flow, public, theta)
     reward = game.rewards(h, flow, public, theta)
     return tuple(reward + expected(value)[0] for value in values)
 
@@ -210,17 +210,43 @@ def soft_action_values(
     odds = jnp.exp(below)
     total = odds.sum(axis=-1, keepdims=True)
     policy = odds * (1.0 / total)
-    flow, records = _passage(game, policy, theta, unroll)
-    ones = jnp.ones(game.actions, policy.dtype)
+    ones, light = jnp.ones(game.actions, policy.dtype), _transpose_is_light(game, policy, theta)
 
-    def step(value: Float[Array, " states"], now: Any) -> tuple[Float[Array, " states"], Mass]:
-        h, mass, public, chosen, log_odds, log_total = now
-        (q,) = _worth(game, h, mass, public, theta, value)
+    def onward(at: tuple[Float[Array, " states"], Public], now: Any) -> tuple[Any, Any]:
+        mu, public = at
+        h, chosen = now
+        mass = mu[:, None] * chosen
+        went, transpose = jax.vjp(lambda part: game.moves(h, part, mass, public, theta), mass)
+        reward = game.rewards(h, mass, public, theta)
+        return (went, game.next_record(h, mass, public, theta)), (reward, transpose if light else (mass, public))
+
+    def backward(value: Float[Array, " states"], now: Any) -> tuple[Float[Array, " states"], Mass]:
+        h, reward, kept, chosen, log_odds, log_total = now
+        transpose = kept if light else _transpose(game, h, kept[0], kept[1], theta)
+        q = reward + transpose(value)[0]
         # a product with ones is a faster sum of products along the last axis than XLA's own
         return jnp.matmul(chosen * (q - tau * log_odds), ones, precision="highest") + tau * log_total, q
 
-    rounds = (jnp.arange(game.horizon), flow, records, policy, below, jnp.log(total[..., 0]))
-    return jax.lax.scan(step, jnp.zeros(game.states, policy.dtype), rounds, reverse=True, unroll=unroll)[1]
+    rounds = jnp.arange(game.horizon)
+    first = (game.begins(theta).astype(policy.dtype), game.first_record(theta))
+    rewards, kept = jax.lax.scan(onward, first, (rounds, policy), unroll=unroll)[1]
+    nothing = jnp.zeros(game.states, policy.dtype)
+    back = (rounds, rewards, kept, policy, below, jnp.log(total[..., 0]))
+    return jax.lax.scan(backward, nothing, back, reverse=True, unroll=unroll)[1]
+
+
+def _transpose_is_light(game: MeanFieldGame, policy: Policy, theta: Rules) -> bool:
+    # what the transpose of a move needs is kept from the flow's pass, so that rules are asked once a round; not a table of transitions
+    now = (jnp.arange(1)[0], policy[0], game.first_record(theta))
+    kept = jax.eval_shape(lambda h, flow, public: _transpose(game, h, flow, public, theta), *now)
+    size: int = sum(leaf.size for leaf in jax.tree.leaves(kept))
+    return size <= game.states * game.actions
+
+
+def _transpose(game: MeanFieldGame, h: Any, flow: Mass, public: Public, theta: Rules) -> Callable[[Float[Array, " states"]], tuple[Mass]]:
+    # V → sum_s' P_h(s' | s, a, L_h) V(s'): the move turned round, never its table
+    turned: Callable[[Float[Array, " states"]], tuple[Mass]] = jax.vjp(lambda mass: game.moves(h, mass, flow, public, theta), flow)[1]
+    return turned
 
 
 def _weighed_entropy(policy: Float[Array, "*batch actions"], tau: Weight) -> Float[Array, "*batch"]:
