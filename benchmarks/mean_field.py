@@ -48,49 +48,42 @@ def ask(command: list[str], **question: Any) -> Any:
     return json.loads(done.stdout)
 
 
-def _ours(**question: Any) -> dict[str, Any]:
-    return ask([sys.executable, "-m", "benchmarks.mean_field_racer"], **question)
-
-
-def _peer(peer: str, **question: Any) -> dict[str, Any]:
+def _peer(peer: str, **question: Any) -> Any:
     python = os.environ.get("HURWICZ_PEERS_PYTHON", sys.executable) if peer == "mfglib" else sys.executable
     return ask([python, str(Path(__file__).with_name("mean_field_peer.py"))], peer=peer, **question)
 
 
-def _agreed(peer: str, game: str, options: dict[str, Any]) -> tuple[float, float, dict[str, Any]]:
-    """Exploitability of one policy by the peer and by us, and what of the peer's game ours must be told."""
-    drawn = None if peer == "openspiel" else _ours(ask="policy", game=game)["policy"]
-    theirs = _peer(peer, ask="judge", game=game, options=options, policy=drawn)
-    told = {"near": theirs["near"]} if "near" in theirs else {}
-    return theirs["exploitability"], _ours(ask="judge", game=game, policy=drawn, **told)["exploitability"], told
-
-
 def run(quick: bool = False) -> list[dict[str, Any]]:
     """Print the table; return its rows."""
-    limit = 8.0 if quick else 40.0
+    longest = 100.0 if quick else 300.0
     rows: list[dict[str, Any]] = []
     heads = ["game", "peer's iteration", "peer's ms a step"]
     for level in LEVELS:
         heads += [f"peer to {level:g}", "ours", "ratio", "ours, tuned", "ratio"]
-    table = Table(*heads, "compiling", title="(k) CPU seconds to an exploitability, one thread each; a dash: not there within the limit")
+    title = f"(k) CPU seconds to an exploitability, one thread each; a dash: the peer is not there after {longest:g} times ours"
+    table = Table(*heads, "compiling", title=title)
     missing: dict[str, str] = {}
     for title, peer, game, options, every in _GAMES:
         if peer in missing:
             continue
         try:
-            version = _peer(peer, ask="version")["version"]
+            theirs = _peer(peer, ask="judge", game=game, options=options)
         except RuntimeError as error:
-            missing[peer] = f"{_NAMES[peer]} is missing, its rows too: {error}"
+            missing[peer] = f"{_NAMES[peer]} cannot be run, its rows are missing: {error}"
+            print(missing[peer], flush=True)
             continue
-        theirs, ours, told = _agreed(peer, game, options)
-        if abs(theirs - ours) > 1e-6 * max(1.0, abs(ours)):
-            raise RuntimeError(f"{title}: {_NAMES[peer]} finds an exploitability of {theirs!r}, hurwicz {ours!r} at the same policy")
-        mine = _ours(ask="race", game=game, levels=LEVELS, **told)
-        runs = {}
-        for algorithm in dict.fromkeys((tuple(mine["algorithm"]), ("mirror descent", 1.0), ("fictitious play", 0.0))):
-            found = _peer(peer, ask="race", game=game, options=options, algorithm=algorithm, levels=LEVELS, limit=limit, every=every)
-            runs[f"{algorithm[0]} ({algorithm[1]:.3g})"] = found
-        row = {"game": title, "peer": f"{_NAMES[peer]} {version}", "exploitabilities": (theirs, ours), "ours": mine, "theirs": runs}
+        told = {"near": theirs["near"]} if "near" in theirs else {}
+        command = [sys.executable, "-m", "benchmarks.mean_field_racer"]
+        mine = ask(command, game=game, levels=LEVELS, policy=theirs["policy"], **told)
+        both = theirs["exploitability"], mine["exploitability"]
+        if abs(both[0] - both[1]) > 1e-6 * max(1.0, abs(both[1])):
+            raise RuntimeError(f"{title}: {_NAMES[peer]} finds an exploitability of {both[0]!r}, hurwicz {both[1]!r} at the same policy")
+        algorithms = list(dict.fromkeys((tuple(mine["algorithm"]), ("mirror descent", 1.0), ("fictitious play", 0.0))))
+        limit = max(0.5, longest * (mine["defaults"][str(min(LEVELS))]["seconds"] or 0.1))
+        asked = {"game": game, "options": options, "algorithms": algorithms, "levels": LEVELS, "limit": limit, "every": every}
+        found = _peer(peer, ask="races", **asked)
+        runs = {f"{kind} ({parameter:.3g})": outcome for (kind, parameter), outcome in zip(algorithms, found, strict=True)}
+        row = {"game": title, "peer": f"{_NAMES[peer]} {theirs['version']}", "exploitabilities": both, "ours": mine, "theirs": runs}
         cells = []
         for level in map(str, LEVELS):
             reached = {name: r["reached"][level]["seconds"] for name, r in runs.items() if r["reached"][level]}
@@ -104,9 +97,8 @@ def run(quick: bool = False) -> list[dict[str, Any]]:
         compiling = mine["cold"] - (mine["defaults"][str(min(LEVELS))]["seconds"] or 0.0)
         table.add_row(f"{title} ({_NAMES[peer]})", best, f"{runs[best]['seconds_a_step'] * 1e3:.3g}", *cells, f"{compiling:.3g}")
         rows.append(row)
+        print(f"{title}: peer {row['best to 0.001']}, ratio to 0.001 by default {row['ratio to 0.001, defaults']}", flush=True)
     Console(width=210).print(table)
-    for line in missing.values():
-        print(line)
     if rows:
         _summary(rows)
     return rows

@@ -64,46 +64,53 @@ def race(question: dict[str, Any]) -> dict[str, Any]:
     """CPU seconds and steps to each exploitability asked for; None where the limit of seconds came first."""
     steps = {"mfglib": _mfglib, "openspiel": _openspiel}[question["peer"]](question)
     reached: dict[str, Any] = {str(level): None for level in question["levels"]}
-    began, found, count, spent = time.process_time(), float("inf"), 0, 0.0
-    for count, (spent, judge) in enumerate(steps, start=1):
-        if count % question.get("every", 1) == 0:
-            found = judge()
+    found, count, spent = float("inf"), 0, 0.0
+    for count, (spent, judged) in enumerate(steps, start=1):
+        if count % question["every"] == 0:
+            found = judged()
             for level in question["levels"]:
                 if found <= level and reached[str(level)] is None:
                     reached[str(level)] = {"seconds": spent, "steps": count}
-        if found <= min(question["levels"]) or time.process_time() - began > question["limit"] or found != found:
+        if found <= min(question["levels"]) or spent > question["limit"] or found != found:
             break
     return {"reached": reached, "steps": count, "seconds_a_step": spent / max(count, 1), "exploitability": found}
 
 
+def races(question: dict[str, Any]) -> list[dict[str, Any]]:
+    """A race of every algorithm asked for, one after the other."""
+    return [race({**question, "algorithm": algorithm}) for algorithm in question["algorithms"]]
+
+
 def judge(question: dict[str, Any]) -> dict[str, Any]:
-    """The peer's exploitability of a given policy, or of the uniform one where the peer cannot be given one."""
+    """The peer's version and its exploitability of a policy: one drawn at random, or the uniform one where the peer takes no table."""
+    import importlib.metadata
+
     if question["peer"] == "openspiel":
         import pyspiel
         from open_spiel.python import policy as policies
         from open_spiel.python.mfg.algorithms import nash_conv
 
         game = pyspiel.load_game(question["game"], question["options"])
-        return {"exploitability": nash_conv.NashConv(game, policies.UniformRandomPolicy(game)).nash_conv()}
+        found = nash_conv.NashConv(game, policies.UniformRandomPolicy(game)).nash_conv()
+        return {"version": importlib.metadata.version("open_spiel"), "exploitability": found, "policy": None}
+    import numpy as np
     import torch
 
     made = _environment({**question, "double": True})
     from mfglib.scoring import exploitability_score
 
-    policy = torch.tensor(question["policy"]).reshape(made.T + 1, *made.S, *made.A)
-    answer: dict[str, Any] = {"exploitability": exploitability_score(made, policy)}
+    drawn = np.random.default_rng(7).dirichlet(np.ones(made.n_actions), size=(made.T + 1, made.n_states))
+    policy = torch.tensor(drawn).reshape(made.T + 1, *made.S, *made.A)
+    answer: dict[str, Any] = {
+        "version": importlib.metadata.version("mfglib"),
+        "exploitability": exploitability_score(made, policy),
+        "policy": drawn.tolist(),
+    }
     if question["game"] == "crowd_motion":
         answer["near"] = [table[..., 0].flatten().tolist() for table in made.reward_fn.c1s]
     return answer
 
 
-def version(question: dict[str, Any]) -> dict[str, Any]:
-    """Which version answers; fails where it is missing."""
-    import importlib.metadata
-
-    return {"version": importlib.metadata.version({"mfglib": "mfglib", "openspiel": "open_spiel"}[question["peer"]])}
-
-
 if __name__ == "__main__":
     asked = json.load(sys.stdin)
-    json.dump({"race": race, "judge": judge, "version": version}[asked["ask"]](asked), sys.stdout)
+    json.dump({"races": races, "judge": judge}[asked["ask"]](asked), sys.stdout)

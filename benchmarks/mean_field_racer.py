@@ -79,22 +79,11 @@ def _game(question: dict[str, Any]) -> MeanFieldGame:
     return GAMES[question["game"]](*([question["near"]] if "near" in question else []))
 
 
-def policy(question: dict[str, Any]) -> dict[str, Any]:
-    """A policy drawn at random (or the uniform one), and the shape of the game."""
-    game = GAMES[question["game"]](*([np.zeros((4, 400)).tolist()] if question["game"] == "crowd_motion" else []))
-    rng = np.random.default_rng(7)
-    drawn = rng.dirichlet(np.ones(game.actions), size=game.shape[:2])
-    return {"policy": drawn.tolist(), "shape": game.shape}
-
-
-def judge(question: dict[str, Any]) -> dict[str, Any]:
-    """Our exploitability of a given policy."""
-    game = _game(question)
+def _judged(game: MeanFieldGame, policy: Any) -> float:
     with float64_scope():
         import jax.numpy as jnp
 
-        given = uniform_policy(game) if question["policy"] is None else jnp.asarray(question["policy"])
-        return {"exploitability": float(exploitability(game, given))}
+        return float(exploitability(game, uniform_policy(game) if policy is None else jnp.asarray(policy)))
 
 
 def _clocked(problem: MeanFieldProblem, level: float, repeats: int, **options: Any) -> dict[str, Any]:
@@ -107,11 +96,11 @@ def _clocked(problem: MeanFieldProblem, level: float, repeats: int, **options: A
 
 
 def race(question: dict[str, Any]) -> dict[str, Any]:
-    """CPU seconds to each exploitability: a first call, later calls by default, and with one tuned iteration."""
+    """Exploitability of a given policy; CPU seconds to each level: a first call, later calls by default, and with one tuned iteration."""
     problem, levels = MeanFieldProblem(_game(question)), question["levels"]
     began = time.process_time()
     solve_mean_field(problem, tolerance=min(levels))
-    answer: dict[str, Any] = {"cold": time.process_time() - began}
+    answer: dict[str, Any] = {"cold": time.process_time() - began, "exploitability": _judged(problem.game, question["policy"])}
     answer["defaults"] = {str(level): _clocked(problem, level, 5) for level in levels}
     began = time.process_time()
     tuned: Iteration = tune(problem, tolerance=min(levels)).value.iteration
@@ -128,5 +117,4 @@ def race(question: dict[str, Any]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    asked = json.load(sys.stdin)
-    json.dump({"race": race, "judge": judge, "policy": policy}[asked["ask"]](asked), sys.stdout)
+    json.dump(race(json.load(sys.stdin)), sys.stdout)
