@@ -9,7 +9,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import optax  # type: ignore[import-untyped]
+import optax
 
 from hurwicz._foundation import InputError, Solution
 from hurwicz.designers.mean_field_problem import DesignProblem, MeanFieldDesign, Theta, value_of

@@ -11,7 +11,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import optax  # type: ignore[import-untyped]
+import optax
 
 from hurwicz._foundation import InputError, Solution
 from hurwicz.designers.derivative_free import normal_like

@@ -54,7 +54,7 @@ def learned_table(
         progress: told step, steps and the best so far.
     """
     import jax.numpy as jnp
-    import optax  # type: ignore[import-untyped]
+    import optax
 
     rule = TableRule(setting.auction.grid)
     with float64_scope():

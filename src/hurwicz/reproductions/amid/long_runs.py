@@ -172,7 +172,7 @@ def _simple_rules(setting: Setting, markets: Market | None, say: Say) -> dict[st
 def _learned(
     setting: Setting, rule: TableRule | NetworkRule, posted: MeanFieldDesign, markets: Market | None, size: Size, seed: int, say: Say
 ) -> MeanFieldDesign:
-    import optax  # type: ignore[import-untyped]
+    import optax
 
     from hurwicz.designers import auction_problem, meanfield_adjoint
 

@@ -156,7 +156,7 @@ def by_gradient(scenario: Designed, problem: DesignProblem, *, rate: float) -> C
         problem: what.
         rate: first rate of Adam where the scenario says none.
     """
-    import optax  # type: ignore[import-untyped]
+    import optax
 
     from hurwicz.designers import meanfield_adjoint
 
