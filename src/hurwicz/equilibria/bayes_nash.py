@@ -179,7 +179,7 @@ class _Search:
         if self.dynamics is not None:
             plan = [(self.dynamics, self.steps or 4000, 25)]
         elif game.tabular:
-            plan = [(LogitPath(), self.steps or 400, 1), *plan]
+            plan = [(LogitPath(), self.steps or 400, 1), (LogitPath(longest=0.05), self.steps or 1000, 1), *plan]
         run, tried = None, []
         for rule, most, every in plan:
             try:

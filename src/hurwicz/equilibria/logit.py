@@ -15,7 +15,7 @@ from hurwicz.equilibria.sealed_bids import SealedBidGame
 
 GridGame: TypeAlias = SealedBidGame | FiniteGame
 _NEWTON, _EXACT = 8, 1e-11
-_LONGEST, _SHORTEST = 1.0, 1e-9
+_SHORTEST, _STRAIGHT = 1e-9, 0.9
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class PathPoint:
         length: of the next step.
         gain: most that any type gains at the profile that left least to gain.
         best: that profile.
-        lost: no step however short stayed on the path.
+        lost: no step however short stayed on the path, or it led back to where it began.
     """
 
     point: Float64[FloatArray, "unknowns"] = field(repr=False)
@@ -52,6 +52,7 @@ class LogitPath:
     Args:
         start: lambda at the first point, relative to the range of utilities.
         end: lambda at which to stop, relative to the same.
+        longest: longest step, in log lambda where the path is straight; a shorter one stays on a path that turns where a longer jumps off.
 
     Source:
         R. D. McKelvey and T. R. Palfrey, Quantal response equilibria for normal form games, Games and Economic Behavior 10 (1995); T. L.
@@ -60,12 +61,15 @@ class LogitPath:
 
     start: float = 0.1
     end: float = 1e9
+    longest: float = 0.3
     name: str = "logit path"
 
     def __post_init__(self) -> None:
         """Refuse an empty path."""
-        if not 0.0 < self.start < self.end:
-            raise InputError(f"LogitPath: expected 0 < start < end, got start={self.start} and end={self.end}")
+        if not (0.0 < self.start < self.end and self.longest > 0.0):
+            raise InputError(
+                f"LogitPath: expected 0 < start < end and longest > 0, got start={self.start}, end={self.end}, longest={self.longest}"
+            )
 
     def init(self, game: GridGame) -> PathPoint:
         """The quantal response equilibrium of the first lambda, by Newton's method from even chances."""
@@ -79,23 +83,23 @@ class LogitPath:
         ahead = np.zeros(len(point))
         ahead[-1] = 1.0
         gain, profile = self._profile(game, point)
-        return PathPoint(point, ahead, 0.5, gain, profile)
+        return PathPoint(point, _tangent(grid, point, ahead), self.longest, gain, profile)
 
     def step(self, game: GridGame, state: PathPoint) -> PathPoint:
         """One step along the path: as long as corrections allow."""
         grid, length = game.grid_tables, state.length
-        _, slope = logit_condition(grid, state.point)
-        tangent = _solve(np.vstack([slope, state.tangent]), np.append(np.zeros(len(slope)), 1.0))
-        tangent = tangent / np.linalg.norm(tangent)
         while length > _SHORTEST:
-            found = _corrected(grid, state.point + length * tangent, tangent)
-            # A correction longer than the step itself has fallen onto another branch.
+            found = _corrected(grid, state.point + length * state.tangent, state.tangent)
+            # A correction longer than the step itself, or a direction that turns sharply, has fallen onto another branch.
             if found is not None and np.linalg.norm(found[0] - state.point) < 2.0 * length:
                 point, rounds = found
-                gain, profile = self._profile(game, point)
-                ahead = min(1.6 * length, _LONGEST) if rounds <= 3 else length
-                better = {"gain": gain, "best": profile} if gain < state.gain else {}
-                return replace(state, point=point, tangent=tangent, length=ahead, **better)
+                tangent = _tangent(grid, point, state.tangent)
+                if tangent @ state.tangent > _STRAIGHT:
+                    gain, profile = self._profile(game, point)
+                    ahead = min(1.6 * length, self.longest) if rounds <= 3 else length
+                    better = {"gain": gain, "best": profile} if gain < state.gain else {}
+                    back = bool(point[-1] < np.log(self.start / self._scale(game)))
+                    return replace(state, point=point, tangent=tangent, length=ahead, lost=back, **better)
             length *= 0.5
         return replace(state, lost=True)
 
@@ -135,6 +139,15 @@ def _solve(matrix: Float64[FloatArray, "unknowns unknowns"], right: Float64[Floa
         return np.asarray(np.linalg.solve(matrix, right))
     except np.linalg.LinAlgError:
         return np.asarray(np.linalg.lstsq(matrix, right, rcond=None)[0])
+
+
+def _tangent(
+    grid: GridTables, point: Float64[FloatArray, "unknowns"], before: Float64[FloatArray, "unknowns"]
+) -> Float64[FloatArray, "unknowns"]:
+    """Direction of the path at a point of it, length 1, onward from ``before``."""
+    _, slope = logit_condition(grid, point)
+    tangent = _solve(np.vstack([slope, before]), np.append(np.zeros(len(slope)), 1.0))
+    return np.asarray(tangent / np.linalg.norm(tangent))
 
 
 def _corrected(
