@@ -15,7 +15,17 @@ from typing import Any
 
 import numpy as np
 
-from hurwicz.equilibria import FiniteGame, RegretMatching, exploitability, gains, nash_equilibria, sealed_bid_game, tabulate
+from hurwicz.equilibria import (
+    FiniteGame,
+    LogitPath,
+    RegretMatching,
+    drive,
+    exploitability,
+    gains,
+    nash_equilibria,
+    sealed_bid_game,
+    tabulate,
+)
 from hurwicz.mechanisms.single_item import first_price
 from hurwicz.typespaces import FinitePrior
 
@@ -129,6 +139,20 @@ def sealed_auction(highest: int, target: float) -> dict[str, Any]:
     return {"what": what, "peer": "OpenSpiel", "ours": ours, "theirs": theirs, "reached": mine, "reached_by_peer": reached}
 
 
+def own_search(bidders: int, target: float = 1e-4) -> dict[str, Any]:
+    """The logit path against regret matching, both here: CPU seconds to one gain on 50 values and 101 bids, compiled beforehand."""
+    game = sealed_bid_game(first_price(bidders), types=50, bids=101)
+    drive(game, LogitPath(), steps=400, tolerance=target)
+    began = time.process_time()
+    path = drive(game, LogitPath(), steps=400, tolerance=target)
+    ours = time.process_time() - began
+    began = time.process_time()
+    learned = drive(game, RegretMatching(), steps=4000, tolerance=target, every=25)
+    theirs = time.process_time() - began
+    what = f"first price, {bidders} bidders, 50 x 101: gain {path.stats['residual']:.1e}, and {learned.stats['residual']:.1e} by learning"
+    return {"what": what, "peer": "learning", "ours": ours, "theirs": theirs}
+
+
 def two_player_enumeration(size: int) -> dict[str, Any]:
     """All extreme equilibria: ours is Gambit's own, called from here, so that the row shows what verification costs."""
     import pygambit
@@ -151,6 +175,8 @@ def run(*, quick: bool = False) -> list[dict[str, Any]]:
         lambda: two_player_enumeration(5),
         lambda: bayesian_first_price(3, 4),
         lambda: sealed_auction(6 if quick else 10, 0.01),
+        lambda: own_search(2),
+        lambda: own_search(5),
     ]
     if not quick:
         work.append(lambda: sealed_auction(20, 0.01))
