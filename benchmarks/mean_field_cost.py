@@ -103,7 +103,11 @@ def run(quick: bool = False) -> list[dict[str, Any]]:
         chosen = [row for row in rows if (row["game"], row["dtype"]) == (game, dtype) and row["entries"] > 5e4 and "step" in row]
         if len(chosen) > 1:
             slope = np.polyfit(np.log([r["entries"] for r in chosen]), np.log([r["step"] for r in chosen]), 1)[0]
-            print(f"{game}, {dtype}: time ~ entries^{slope:.3f} from {chosen[0]['entries']:,} to {chosen[-1]['entries']:,} entries")
+            last = math.log10(chosen[-1]["step"] / chosen[-2]["step"]) / math.log10(chosen[-1]["entries"] / chosen[-2]["entries"])
+            print(
+                f"{game}, {dtype}: time ~ entries^{slope:.3f} from {chosen[0]['entries']:,} to {chosen[-1]['entries']:,} entries "
+                f"(past the caches, last decade: entries^{last:.3f})"
+            )
     return rows
 
 
