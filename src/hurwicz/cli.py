@@ -86,6 +86,11 @@ def audit(
     ] = None,
     effort: Annotated[str, typer.Option(help="How hard to look: quick, standard or thorough.")] = "quick",
     equilibrium: Annotated[bool, typer.Option(help="Where the truth is no equilibrium, compute the one there is.")] = True,
+    executor: Annotated[
+        str | None, typer.Option(help="Who looks: serial, threads, processes or dask. Findings are the same.", show_default="threads")
+    ] = None,
+    workers: Annotated[int | None, typer.Option(help="How many; as many as there are cores if left out.", show_default=False)] = None,
+    checkpoint: Annotated[Path | None, typer.Option(help="Keep each finding in this file, and go on from it.", show_default=False)] = None,
     seed: _SeedOption = 0,
     out: Annotated[Path | None, typer.Option(help="Folder for result.json, witness files and report.html; out/NAME if left out.")] = None,
     show_list: Annotated[bool, typer.Option("--list", help="List every mechanism of the library and exit.")] = False,
@@ -104,7 +109,8 @@ def audit(
     from hurwicz.scenarios.loading import build_scenario
 
     given = _mechanism_keys(mechanism, agents, prior, grid, option) | {"effort": effort, "equilibrium": equilibrium, "seed": seed}
-    scenario = build_scenario("audit", given | ({"properties": properties} if properties else {}))
+    chosen = {"properties": properties, "executor": executor, "workers": workers, "checkpoint": str(checkpoint) if checkpoint else None}
+    scenario = build_scenario("audit", given | {key: value for key, value in chosen.items() if value not in (None, [])})
     name = mechanism.rpartition(":")[2] if ".py:" in mechanism else mechanism
     _run(scenario, name, out or Path("out", name), as_json)
 

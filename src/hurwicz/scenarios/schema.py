@@ -206,6 +206,11 @@ class AuditScenario(MechanismTable):
     kind: Literal["audit"] = Field("audit", description='"audit"')
     properties: list[str] | None = Field(None, description="what to audit, such as DSIC, or all, core, beyond_one_liar; core if left out")
     effort: Literal["quick", "standard", "thorough"] = Field("quick", description="how hard the auditor looks")
+    executor: Literal["serial", "threads", "processes", "dask"] | None = Field(
+        None, description="who looks at the properties; threads for the library's mechanisms and serial for a file of one's own if left out"
+    )
+    workers: int | None = Field(None, ge=1, description="how many threads or processes; as many as cores if left out")
+    checkpoint: str | None = Field(None, description="a file that keeps each finding as it is made; the same audit goes on from it")
     equilibrium: bool = Field(True, description="where the truth is no equilibrium, compute the Bayes–Nash equilibrium of the bids")
     equilibrium_seconds: Positive = Field(10.0, description="time that the search for it may take; a note says where it was too short")
 

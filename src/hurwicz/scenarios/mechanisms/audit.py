@@ -29,7 +29,17 @@ def run_audit(scenario: AuditScenario, _name: str, progress: Progress) -> Run:
     recipe = Recipe.of(scenario)
     mechanism = make_mechanism(recipe)
     with in_own_words(recipe.mechanism):
-        findings = audit(mechanism, scenario.properties, effort=scenario.effort, seed=scenario.seed, progress=progress)
+        findings = audit(
+            mechanism,
+            scenario.properties,
+            effort=scenario.effort,
+            seed=scenario.seed,
+            # the library's mechanisms keep no state; somebody's own may
+            executor=scenario.executor or ("serial" if recipe.own_file else "threads"),
+            workers=scenario.workers,
+            checkpoint=scenario.checkpoint,
+            progress=progress,
+        )
     stories = {f.property: str(f.witness.details.get("story", f.reason)) for f in findings if f.witness is not None}
     claims = declared(mechanism)
     result: dict[str, Any] = {
