@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from hurwicz._foundation import InputError
-from hurwicz.reproductions.amid.long_runs import Comparison, Size, beach_rows, compare, long_runs, price_the_beach, rows_of
+from hurwicz.reproductions.amid.beach import beach_rows, price_the_beach
+from hurwicz.reproductions.amid.long_runs import Comparison, compare, long_runs, rows_of
+from hurwicz.reproductions.amid.size import Size
 
 TINY = Size(grid=4, long_grid=4, rounds=2, seeds=2, steps=2, markets=2, held_out=3, width=4)
 

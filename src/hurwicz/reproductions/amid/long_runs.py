@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,60 +17,18 @@ from jaxtyping import Float64
 
 from hurwicz._foundation import FloatArray, InputError, float64_scope
 from hurwicz.meanfield import AUCTION_SETTINGS, Market, NetworkRule, PostedPrice, SellingRule, Setting, TableRule, auction_setting
+from hurwicz.reproductions.amid.beach import BEACH, beach_rows, price_the_beach
 from hurwicz.reproductions.amid.claim import FIGURE_ONLY, Claim
+from hurwicz.reproductions.amid.size import SMALL, Say, Size, spread
 
 if TYPE_CHECKING:
-    from hurwicz.designers import DesignProblem, MeanFieldDesign
-
-Say = Callable[[str], None]
+    from hurwicz.designers import MeanFieldDesign
 
 _HELD_OUT = 10_000  # seed of the markets that no rule is trained on
-BEACH = "beach bar"
 _PLAIN, _WITHHELD = "first price, equal shares of all there is", "first price, best equal shares"
 _PARTS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)  # of the supply that first price may sell
 
 SETTINGS = (*(name for name in AUCTION_SETTINGS if name != "A1"), BEACH)
-
-
-@dataclass(frozen=True)
-class Size:
-    """How long the runs are.
-
-    Attributes:
-        grid: values and bids.
-        long_grid: values and bids of A8, whose horizon makes every step dear.
-        rounds: of A8, 100 in the literature; the other settings keep theirs.
-        seeds: independent searches.
-        steps: gradients a search.
-        learning_rate: of Adam at the first step, on logits; it falls along a cosine.
-        softness: of the posted prices that searches begin at: the smaller, the nearer the start, and the slower it is left.
-        noise: standard deviation of what is added to the start, on logits, so that seeds differ.
-        markets: that A3's rule is trained on, drawn anew for every seed.
-        held_out: markets that it is then tried on.
-        width: of A3's network.
-    """
-
-    grid: int = 100
-    long_grid: int = 20
-    rounds: int = 100
-    seeds: int = 5
-    steps: int = 150
-    learning_rate: float = 0.2
-    softness: float = 1e-3
-    noise: float = 0.1
-    markets: int = 16
-    held_out: int = 64
-    width: int = 256
-
-    def __post_init__(self) -> None:
-        """Refuse runs of no length."""
-        counts = (self.grid - 1, self.rounds, self.seeds, self.steps, self.markets, self.held_out, self.width)
-        if min(counts) < 1 or not (self.learning_rate > 0.0 and self.noise >= 0.0):
-            raise InputError(f"long runs: expected counts >= 1, a grid >= 2, a learning rate > 0 and a noise >= 0, got {self}")
-
-
-SMALL = Size(grid=20, rounds=10, seeds=5, steps=25, markets=6, held_out=12, width=32)
-"""About half an hour of one core."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -225,83 +183,13 @@ def _on_markets(setting: Setting, rule: SellingRule, theta: Any, markets: Market
     return np.asarray(setting.worths(rule, jnp.asarray(settled.flow), weights, markets))
 
 
-@dataclass(frozen=True, eq=False)
-class Beach:
-    """What prices do to the crowd.
-
-    Attributes:
-        free: softmax congestion at price 0.
-        priced: at the learned prices, seed by seed.
-        exploitability: of every equilibrium that was looked at on the way, seed by seed.
-        prices: of the last seed, per place.
-    """
-
-    free: float
-    priced: Float64[np.ndarray, " seeds"]
-    exploitability: Float64[np.ndarray, "seeds looks"]
-    prices: Float64[np.ndarray, " places"]
-
-
-def price_the_beach(size: Size, *, places: int = 10, horizon: int = 10, looks: int = 4, say: Say = lambda _what: None) -> Beach:
-    """Learn a price for every place of the beach, with the exploitability looked at on the way.
-
-    Args:
-        size: seeds and steps.
-        places: K.
-        horizon: rounds.
-        looks: how often on the way; the steps are cut into as many searches.
-        say: told in words what was found.
-    """
-    import jax
-    import jax.numpy as jnp
-    import optax
-
-    from hurwicz.designers import evaluate_design, meanfield_adjoint
-    from hurwicz.meanfield import spot_prices
-
-    with float64_scope():
-        problem = beach_problem(places, horizon)
-        nothing = evaluate_design(problem, jnp.full(places, -40.0), tolerance=1e-3)
-        priced, gaps, theta = [], [], jnp.zeros(places)
-        for seed in range(size.seeds):
-            theta = problem.start(jax.random.key(seed))
-            gaps.append([nothing.exploitability])
-            for look in range(looks):
-                adam = optax.adam(optax.cosine_decay_schedule(0.3 * 0.5**look, size.steps))
-                found = meanfield_adjoint(problem, steps=-(-size.steps // looks), seed=seed, optimiser=adam, start=theta).value
-                theta = jnp.asarray(found.theta)
-                gaps[-1].append(found.exploitability)
-            priced.append(-found.objective)
-            say(f"{BEACH}, seed {seed}: congestion {-nothing.objective:.5f} free, {priced[-1]:.5f} priced")
-        prices = np.asarray(spot_prices(theta, 2.0))
-    return Beach(-nothing.objective, np.asarray(priced), np.asarray(gaps), prices)
-
-
-def beach_problem(places: int = 10, horizon: int = 10) -> DesignProblem:
-    """The beach bar's prices as a design: as little softmax congestion as can be."""
-    import jax
-
-    from hurwicz.designers import DesignProblem
-    from hurwicz.meanfield import beach_bar, softmax_congestion
-
-    return DesignProblem(
-        name=BEACH,
-        game=beach_bar(places, horizon),
-        objective=lambda _theta, flow: -softmax_congestion(flow),
-        tau=0.1,
-        start=lambda key: 0.5 * jax.random.normal(key, (places,)),
-        iterations=200,
-        rate=0.3,
-    )
-
-
 def rows_of(found: Comparison, size: Size) -> list[Claim]:
     """The claims that a comparison bears out, or does not."""
     setting, name = found.setting, found.setting.name
     objective = " + ".join(setting.objective)
     auction = setting.auction
     how = f"Grid {auction.grid}, {auction.rounds} rounds, {size.seeds} seeds, {size.steps} steps from the best posted prices. "
-    mean, spread = float(found.learned.mean()), _spread(found.learned)
+    mean, deviation = float(found.learned.mean()), spread(found.learned)
     best = found.best_simple
     blind = (
         " Reserves and posted prices sell what the bids ask for, which this rule may not see: they are not compared."
@@ -317,7 +205,7 @@ def rows_of(found: Comparison, size: Size) -> list[Claim]:
             f"above first price and the benchmarks ({FIGURE_ONLY})",
             setting.ceiling,
             mean > found.simple[best],
-            f"{how}Standard deviation {spread:.1e}; least {found.learned.min():.5f}. Agrees: above the best simple rule found "
+            f"{how}Standard deviation {deviation:.1e}; least {found.learned.min():.5f}. Agrees: above the best simple rule found "
             f"({best}: {found.simple[best]:.5f}).{blind}",
         )
     )
@@ -337,33 +225,11 @@ def rows_of(found: Comparison, size: Size) -> list[Claim]:
                 None,
                 bool(gain.mean() > 0.0),
                 f"Trained on {size.markets} other markets a seed. The posted prices that are best on those earn {posted.mean():.5f}; gain "
-                f"{gain.mean():+.5f}, standard deviation over seeds {_spread(gain.mean(axis=1)):.1e}; the network earns more on "
+                f"{gain.mean():+.5f}, standard deviation over seeds {spread(gain.mean(axis=1)):.1e}; the network earns more on "
                 f"{100.0 * float((gain > 0.0).mean()):.0f} % of markets. Agrees: more on average.",
             )
         )
     return rows
-
-
-def beach_rows(found: Beach, size: Size) -> list[Claim]:
-    """The claims of the beach bar."""
-    mean, worst = float(found.priced.mean()), float(found.exploitability.max())
-    return [
-        Claim(BEACH, "softmax congestion, every place free", found.free, FIGURE_ONLY, None, None, "The ceiling of a fall: 1 / places."),
-        Claim(
-            BEACH,
-            f"softmax congestion at learned prices, mean of {size.seeds} seeds",
-            mean,
-            f"falls ({FIGURE_ONLY})",
-            1.0 / len(found.prices),
-            mean < found.free,
-            f"Standard deviation {_spread(found.priced):.1e}. Agrees: below that of the free beach.",
-        ),
-        Claim(BEACH, "exploitability, worst of every look", worst, None, 0.02, worst < 0.02, "E^tau at tau = .1. Agrees: below .02."),
-    ]
-
-
-def _spread(values: Float64[FloatArray, " seeds"]) -> float:
-    return float(values.std(ddof=1)) if len(values) > 1 else 0.0
 
 
 def long_runs(only: Sequence[str] = (), size: Size | None = None, *, say: Say = lambda _what: None) -> list[Claim]:

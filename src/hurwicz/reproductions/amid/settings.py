@@ -7,8 +7,10 @@ from dataclasses import replace
 from functools import partial
 
 from hurwicz.meanfield import AUCTION_SETTINGS, auction_setting
+from hurwicz.reproductions.amid.beach import beach_rows, price_the_beach
 from hurwicz.reproductions.amid.claim import Claim, Context, Experiment
-from hurwicz.reproductions.amid.long_runs import Size, beach_rows, compare, price_the_beach, rows_of
+from hurwicz.reproductions.amid.long_runs import compare, rows_of
+from hurwicz.reproductions.amid.size import Size
 from hurwicz.reproductions.mbi.claim import Plot
 
 QUICK = Size(grid=10, rounds=6, seeds=1, steps=10, markets=3, held_out=6, width=16)
