@@ -19,11 +19,15 @@ from hurwicz.meanfield import MeanFieldGame, exploitability, flow_of, uniform_po
 from hurwicz.meanfield.evaluation import soft_action_values
 
 
+def begin(problem: MeanFieldProblem, iteration: Iteration) -> Iterate:
+    """Where an iteration starts."""
+    return _started(problem.game, _bare(iteration)[0])()
+
+
 def advance(problem: MeanFieldProblem, iteration: Iteration, iterate: Iterate, taken: int, steps: int) -> tuple[Iterate, Table, float]:
     """``steps`` more steps of an iterate that has taken ``taken``: the iterate, its policy, and the policy's exploitability."""
-    names = tuple(f.name for f in dataclasses.fields(iteration) if isinstance(getattr(iteration, f.name), float))  # type: ignore[arg-type]
+    bare, names = _bare(iteration)
     numbers = tuple(getattr(iteration, name) for name in names)
-    bare = _filled(iteration, names, (None,) * len(names))
     after, policy, found = _compiled(problem.game, bare, names)(iterate, numbers, taken, steps, problem.theta, problem.tau)
     return after, policy, float(found)
 
@@ -40,12 +44,23 @@ def last_look(problem: MeanFieldProblem, policy: Table) -> tuple[Float64[np.ndar
     return np.asarray(flow), float(found)
 
 
+def _bare(iteration: Iteration) -> tuple[Iteration, tuple[str, ...]]:
+    # an iteration without its step sizes, and what they are called
+    names = tuple(f.name for f in dataclasses.fields(iteration) if isinstance(getattr(iteration, f.name), float))  # type: ignore[arg-type]
+    return _filled(iteration, names, (None,) * len(names)), names
+
+
 def _filled(iteration: Iteration, names: tuple[str, ...], numbers: tuple[Any, ...]) -> Iteration:
     # past the constructor, which checks numbers and cannot check a tracer
     other = copy.copy(iteration)
     for name, number in zip(names, numbers, strict=True):
         object.__setattr__(other, name, number)
     return other
+
+
+@functools.lru_cache(maxsize=256)
+def _started(game: MeanFieldGame, bare: Iteration) -> Callable[[], Iterate]:
+    return jax.jit(lambda: bare.init(game))
 
 
 @functools.lru_cache(maxsize=256)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from hurwicz._foundation import NotFiniteError, Solution, Status, float64_scope
-from hurwicz.equilibria.mean_field.advancing import advance, first_look, last_look
+from hurwicz.equilibria.mean_field.advancing import advance, begin, first_look, last_look
 from hurwicz.equilibria.mean_field.iterations import DampedFixedPoint, Iterate, Iteration, OnlineMirrorDescent, Table
 from hurwicz.equilibria.mean_field.problem import MeanFieldEquilibrium, MeanFieldProblem
 from hurwicz.equilibria.protocol import Progress, drive
@@ -57,7 +57,7 @@ class MeanFieldDynamics:
     @property
     def name(self) -> str:
         """Who takes part."""
-        return "; ".join(i.name for i in self.iterations) or "mirror descent at three rates and a damped fixed point, in turn"
+        return "; ".join(i.name for i in self.iterations) or "mirror descent at four rates and a damped fixed point, in turn"
 
     def init(self, game: MeanFieldProblem) -> _Race:
         """Everyone at its start.
@@ -66,12 +66,12 @@ class MeanFieldDynamics:
             NotFiniteError: the game gives no finite value to the uniform policy.
         """
         with float64_scope():
-            start, found, _ = first_look(game)
+            start, found, reach = first_look(game)
             if not np.isfinite(found):
                 game.game.check(game.theta)  # names the round and the state, if it is met at random flows too
                 raise NotFiniteError(f"{game.game.name}: expected a finite exploitability of the uniform policy, got {found}")
-            taking_part = self.iterations or default_iterations(game)
-            return _Race([_Racer(i, i.init(game.game)) for i in taking_part], 0, found, start, "uniform policy")
+            taking_part = self.iterations or _fitting(game, reach)
+            return _Race([_Racer(i, begin(game, i)) for i in taking_part], 0, found, start, "uniform policy")
 
     def step(self, game: MeanFieldProblem, state: _Race) -> _Race:
         """``every`` steps of whoever's turn it is, and a look at each."""
@@ -176,15 +176,18 @@ def solve_mean_field(
 
 
 def default_iterations(problem: MeanFieldProblem) -> tuple[Iteration, ...]:
-    """Mirror descent at rates 10, 1 and 1/10 over the reach of the action values, and a damped fixed point.
+    """Mirror descent at rates 30, 10, 3 and 1/10 over the reach of the action values, and a damped fixed point.
 
     Mirror descent is fast on monotone games (crowds, congestion) if its rate fits; the damped fixed point arrives where they are not
     monotone and the equilibrium is pure (an epidemic). At tau > 0 no rate passes 1 / tau.
     """
     with float64_scope():
-        reach = first_look(problem)[2]
+        return _fitting(problem, first_look(problem)[2])
+
+
+def _fitting(problem: MeanFieldProblem, reach: float) -> tuple[Iteration, ...]:
     top = 1.0 / problem.tau if problem.tau > 0.0 else np.inf
-    rates = dict.fromkeys(min(rate / max(reach, 1e-12), top) for rate in (10.0, 1.0, 0.1))
+    rates = dict.fromkeys(min(rate / max(reach, 1e-12), top) for rate in (30.0, 10.0, 3.0, 0.1))
     return (*(OnlineMirrorDescent(rate) for rate in rates), DampedFixedPoint(0.1))
 
 

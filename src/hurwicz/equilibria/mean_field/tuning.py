@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from hurwicz._foundation import InputError, Solution, Status, float64_scope
-from hurwicz.equilibria.mean_field.advancing import advance, first_look
+from hurwicz.equilibria.mean_field.advancing import advance, begin, first_look
 from hurwicz.equilibria.mean_field.iterations import (
     DampedFixedPoint,
     FictitiousPlay,
@@ -98,11 +98,11 @@ def tune(
     if not 1 <= every <= most or not tolerance > 0.0:
         raise InputError(f"tune: expected 1 <= every <= most and a tolerance > 0, got every={every}, most={most}, tolerance={tolerance}")
     with float64_scope():
-        tried = [_Runner(i, i.init(problem.game)) for i in candidates or candidate_iterations(problem)]
+        tried = [_Runner(i, begin(problem, i)) for i in candidates or candidate_iterations(problem)]
         best = _race(problem, tried, tolerance, most, every)
         for factor in (_HALF_DECADE, math.sqrt(_HALF_DECADE)):
             known = {runner.iteration.name for runner in tried}
-            near = [_Runner(i, i.init(problem.game)) for i in _neighbours(best.iteration, factor, problem.tau) if i.name not in known]
+            near = [_Runner(i, begin(problem, i)) for i in _neighbours(best.iteration, factor, problem.tau) if i.name not in known]
             for runner in near:
                 _run(problem, runner, best.taken if best.found <= tolerance else most, tolerance, every)
             tried += near
