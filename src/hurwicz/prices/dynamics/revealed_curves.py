@@ -21,10 +21,10 @@ _KEPT = 8
 # Members at a time: what is worked out of so many stays in the processor's cache.
 _MEMBERS = 8192
 
-# By block: a number a coordinate, or a matrix a member.
-Slopes = list[Float64[FloatArray, "block"] | Float64[FloatArray, "members width width"]]
-# Answers (u, x) in order of u, and the derivatives at them.
-Curve = tuple[Float64[FloatArray, "answers members"], Float64[FloatArray, "answers members"], Float64[FloatArray, "answers members"]]
+# By block: a number a coordinate, or a matrix a member. Blocks differ in size, so that their axes share no name.
+Slopes = list[Float64[FloatArray, "_"] | Float64[FloatArray, "_ _ _"]]
+# Answers (u, x) in order of u, and the derivatives at them; (answers, members), the members those of the block.
+Curve = tuple[Float64[FloatArray, "answers _"], Float64[FloatArray, "answers _"], Float64[FloatArray, "answers _"]]
 
 
 @dataclass

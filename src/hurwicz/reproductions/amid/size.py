@@ -36,9 +36,9 @@ class Size:
     rounds: int = 100
     seeds: int = 5
     steps: int = 150
-    learning_rate: float = 0.2
+    learning_rate: float = 0.1
     softness: float = 1e-3
-    noise: float = 0.1
+    noise: float = 0.01
     markets: int = 16
     held_out: int = 64
     width: int = 256
