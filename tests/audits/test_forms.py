@@ -8,6 +8,7 @@ import pytest
 from hurwicz._foundation import InputError
 from hurwicz.audits import Effort, Verdict, audit
 from hurwicz.mechanisms import (
+    SingleParameterMechanism,
     combinatorial_vcg,
     mcafee,
     optimal_procurement,
@@ -148,3 +149,34 @@ def test_without_a_declaration_the_lemma_bounds_utilities_along_lines():
 def test_a_form_needs_a_known_pivot():
     with pytest.raises(InputError, match="pivot among"):
         AffineMaximiser({"a": 1.0}, pivot="clark")
+
+
+def test_that_outcomes_seen_cost_the_planner_nothing_is_no_proof():
+    """The planner's participation follows from payments only where it is declared that no outcome is worth or costs it anything."""
+    (free,) = audit(second_price(2), ["planner_IR"], effort=SMALL)
+    assert free.verdict is Verdict.PROVED
+    assert "as declared" in free.reason
+    seldom = replace(vcg_kelly(2), cost=lambda shares: np.where(np.abs(shares[:, 0] - 0.123) < 1e-9, 1.0, 0.0))
+    (unseen,) = audit(seldom, ["planner_IR"], effort=SMALL)
+    assert unseen.verdict is Verdict.NOT_REFUTED
+
+
+class _SaysItIsIndifferent(SingleParameterMechanism):
+    @property
+    def planner_is_indifferent(self):
+        return True
+
+
+def test_a_planner_that_is_not_indifferent_as_declared_is_found():
+    base = second_price(2)
+    said = _SaysItIsIndifferent(
+        name="says so",
+        rule=base.rule,
+        prior=base.prior,
+        sides=base.sides,
+        cost=lambda shares: -0.1 * shares.sum(axis=1),
+        form=base.form,
+    )
+    (finding,) = audit(said, ["planner_IR"], effort=SMALL)
+    assert finding.verdict is Verdict.NOT_REFUTED
+    assert "declared indifferent" in finding.effort["declared_form"]

@@ -98,15 +98,17 @@ def by_form(e: Evaluator, name: str, prior: Any = None, found: Finding | None = 
 
 
 def _nothing_of_its_own(e: Evaluator, prior: Any) -> tuple[Finding | None, str]:
-    # a planner to whom no outcome is worth anything or costs anything keeps what it collects
+    # a planner to whom no outcome is worth anything or costs anything keeps what it collects; outcomes alone would show it of those seen
+    if not getattr(e.mechanism, "planner_is_indifferent", False):
+        return None, ""
     profiles = e.drawn_profiles(64, prior)
     own = e.optional("planner_values", "planner_value", 64, e.outcomes(profiles))
     if own is None or bool(np.any(own != 0.0)):
-        return None, ""
+        return None, "the declared form does not hold: the planner is declared indifferent, and an outcome is worth something to it"
     proof, why = by_form(e, Property.WEAK_BUDGET_BALANCE.value, prior)
     if proof is None:
         return None, why
-    reason = f"the planner's own value is 0 at the {len(own)} outcomes looked at, and payments: {proof.reason}"
+    reason = f"no outcome is worth or costs the planner anything, as declared and at the {len(own)} looked at; payments: {proof.reason}"
     return replace(proof, property=Property.PLANNER_IR.value, reason=reason), ""
 
 

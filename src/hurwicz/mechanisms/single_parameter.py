@@ -152,6 +152,11 @@ class SingleParameterMechanism:
         shares = self.efficient(types) if self.efficient is not None else self.decide(types)[0]
         return Outcomes({n: shares[:, i] for i, n in enumerate(self.agents)}, {n: np.zeros(len(types)) for n in self.agents})
 
+    @property
+    def planner_is_indifferent(self) -> bool:
+        """Whether every outcome is worth 0 to the planner: no cost is declared."""
+        return self.cost is None
+
     def planner_values(self, outcomes: Outcomes) -> Float64[np.ndarray, " batch"]:
         """-cost(x) of a batch."""
         shares = self.matrix(outcomes.allocation)

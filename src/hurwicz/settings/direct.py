@@ -79,6 +79,7 @@ class BatchedDirectMechanism(DirectMechanism, Protocol):
     """A direct mechanism that also answers many profiles at once; the auditor uses this where it is present.
 
     Optional members, used where present: ``planner_value(outcome)`` (the planner's own gain before payments, batched),
+    ``planner_is_indifferent`` (true where that is 0 at every outcome),
     ``welfare_bound(true_types)`` (a certified upper bound on welfare, batched), ``accuracy`` (error of payments and
     values in money, where they are computed numerically) and ``prior``.
     """
