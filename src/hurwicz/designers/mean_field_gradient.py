@@ -80,7 +80,10 @@ class EquilibriumMap:
 
     def logits(self, game: MeanFieldGame, theta: Any, tau: Any = None) -> Logits:
         """The last iterate zeta_T, with the derivative asked for."""
-        weight = jnp.asarray(self.tau if tau is None else tau, dtype=float)
+        last: Logits = _compiled(self, game, theta, jnp.asarray(self.tau if tau is None else tau, dtype=float))
+        return last
+
+    def _logits(self, game: MeanFieldGame, theta: Any, weight: Any) -> Logits:
         rate = jnp.minimum(self.rate, 1.0 / weight)
         rules = (theta, weight, rate)
 
@@ -119,3 +122,7 @@ class EquilibriumMap:
 
         fixed_point.defvjp(forward, backward)
         return fixed_point(rules)
+
+
+# once a map and game: a loop outside of a jitted function is compiled again at every call
+_compiled = jax.jit(EquilibriumMap._logits, static_argnums=(0, 1))

@@ -17,7 +17,7 @@ from hurwicz.meanfield.evaluation import soft_action_values
 Table: TypeAlias = Float[Array, "horizon states actions"]
 Iterate: TypeAlias = Any  # a table, or what an acceleration keeps besides
 Count: TypeAlias = Any  # how many steps were taken: an integer, or JAX's tracer of one
-Weight: TypeAlias = Any  # tau: a number, or JAX's tracer of one
+Weight: TypeAlias = Any  # tau, or a rate: a number, or JAX's tracer of one
 
 
 class Iteration(abc.ABC):
@@ -72,6 +72,12 @@ def _centred(logits: Table) -> Table:
     return logits - logits.mean(axis=-1, keepdims=True)
 
 
+def mirror_step(game: MeanFieldGame, logits: Table, theta: Any, tau: Weight, rate: Weight, unroll: int = 1) -> Table:
+    """One step of :class:`OnlineMirrorDescent`, whose rate may be traced."""
+    q = soft_action_values(game, logits, theta, tau, unroll)
+    return _centred((1.0 - rate * tau) * logits + rate * q)
+
+
 @dataclass(frozen=True)
 class OnlineMirrorDescent(_OnLogits):
     """zeta <- (1 - eta tau) zeta + eta q^tau(. | flow(pi), pi), pi = softmax(zeta), from zeta = 0.
@@ -108,8 +114,7 @@ class OnlineMirrorDescent(_OnLogits):
     def step(self, game: MeanFieldGame, iterate: Iterate, t: Count, theta: Any, tau: Weight) -> Iterate:
         """Logits a step along the action values."""
         del t
-        q = soft_action_values(game, iterate, theta, tau, self.unroll)
-        return _centred((1.0 - self.rate * tau) * iterate + self.rate * q)
+        return mirror_step(game, iterate, theta, tau, self.rate, self.unroll)
 
 
 @dataclass(frozen=True)
