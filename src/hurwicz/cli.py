@@ -168,11 +168,7 @@ def reproduce_mbi(
 
     with _progress() as progress:
         claims = mbi.reproduce(only=only or None, out=out, ppo_seconds=ppo_seconds, progress=progress)
-    if as_json:
-        typer.echo(json.dumps([claim.to_dict() for claim in claims], indent=2))
-        return
-    _console().print(mbi.claims_table(claims))
-    typer.echo(f"wrote {out / 'claims.json'}\nwrote {out / 'report.html'}")
+    _print_claims(mbi, claims, out, as_json)
 
 
 @reproductions.command("amid", epilog="Example: hurwicz reproduce amid --only A1")
@@ -190,11 +186,7 @@ def reproduce_amid(
 
     with _progress() as progress:
         claims = amid.reproduce(only=only or None, out=out, progress=progress, seed=seed)
-    if as_json:
-        typer.echo(json.dumps([claim.to_dict() for claim in claims], indent=2))
-        return
-    _console().print(amid.claims_table(claims))
-    typer.echo(f"wrote {out / 'claims.json'}\nwrote {out / 'report.html'}")
+    _print_claims(amid, claims, out, as_json)
 
 
 @app.command(epilog="Example: hurwicz info --json")
@@ -233,6 +225,15 @@ def _run(scenario: Any, name: str, out: Path, as_json: bool, *, resume: bool = F
         raise typer.Exit(130)
     if not done.converged:
         raise SolverError(f"did not converge: {done.message}")
+
+
+def _print_claims(paper: Any, claims: list[Any], out: Path, as_json: bool) -> None:
+    """What a reproduction found: every row as JSON, or a table and which files hold the rest."""
+    if as_json:
+        typer.echo(json.dumps([claim.to_dict() for claim in claims], indent=2))
+        return
+    _console().print(paper.claims_table(claims))
+    typer.echo(f"wrote {out / 'claims.json'}\nwrote {out / 'report.html'}")
 
 
 def _mechanism_keys(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -12,12 +13,13 @@ import pytest
 from hurwicz._foundation import InputError
 from hurwicz.meanfield import BatchedAuction, FirstPrice, PostedPrice, TableRule, auction_setting
 from hurwicz.reproductions import amid
-from hurwicz.reproductions.amid.claim import Claim, Context
+from hurwicz.reproductions.amid.claim import Claim
 from hurwicz.reproductions.amid.finite import revenue_gaps
 from hurwicz.reproductions.amid.first_setting import fixed_rules, learned_table
 from hurwicz.reproductions.amid.gradients import Adjoint, differences, gradient
-from hurwicz.reproductions.amid.harness import experiments, page, summary
+from hurwicz.reproductions.amid.harness import PAPER, experiments, summary
 from hurwicz.reproductions.amid.memory import gradient_cost
+from hurwicz.reproductions.claim import Context
 
 FIELDS = ["id", "claim", "ours", "paper", "ceiling", "agrees", "note"]
 
@@ -118,7 +120,7 @@ def rows() -> Sequence[Claim]:
 
 
 def test_page_and_table_show_every_row() -> None:
-    text = page(rows(), [], seconds=1.0, seed=0).html()
+    text = PAPER.page(rows(), [], seconds=1.0, seed=0).html()
     assert "figure only" in text
     assert all(row.note in text for row in rows())
     assert amid.claims_table(rows()).row_count == 3
@@ -134,7 +136,8 @@ def test_files(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
         context.say("half of it", 0.5)
         return rows()[:1], []
 
-    monkeypatch.setattr(harness, "experiments", lambda: {"A1": Experiment("A1", "title", "problem", quick, 1.0)})
+    one = {"A1": Experiment("A1", "title", "problem", quick, 1.0)}
+    monkeypatch.setattr(harness, "PAPER", replace(PAPER, load=lambda: one))
     said: list[tuple[str, float]] = []
     found = amid.reproduce(out=tmp_path / "amid", progress=lambda what, done: said.append((what, done)))
     read = json.loads((tmp_path / "amid" / "claims.json").read_text())

@@ -12,7 +12,8 @@ import pytest
 
 from hurwicz._foundation import InputError
 from hurwicz.reproductions import mbi
-from hurwicz.reproductions.mbi.claim import Claim, Context, Plot, compare, show
+from hurwicz.reproductions.claim import Plot, show
+from hurwicz.reproductions.mbi.claim import Claim, Context, compare
 from hurwicz.reproductions.mbi.harness import EXPERIMENTS, summary
 
 FIELDS = ["id", "claim", "ours", "paper", "truth", "agrees", "note"]

@@ -12,8 +12,8 @@ from jaxtyping import Float64
 from hurwicz._foundation import FloatArray, float64_scope
 from hurwicz.designers import auction_problem, evaluate_design
 from hurwicz.meanfield import BatchedAuction, FirstPrice, PostedPrice, SellingRule, auction_setting, simulate
-from hurwicz.reproductions.amid.claim import Claim, Context, Experiment
-from hurwicz.reproductions.mbi.claim import Plot
+from hurwicz.reproductions.amid.claim import Claim, Experiment
+from hurwicz.reproductions.claim import Context, Plot
 from hurwicz.reproductions.mbi.plots import Line, lines
 
 _PLAYERS = (10, 100, 1000, 10_000)

@@ -17,8 +17,8 @@ from hurwicz.designers import (
     meanfield_adjoint,
 )
 from hurwicz.meanfield import FirstPrice, PostedPrice, ReservePrice, SellingRule, Setting, TableRule, auction_setting, posted_price_head
-from hurwicz.reproductions.amid.claim import FIGURE_ONLY, Claim, Context, Experiment
-from hurwicz.reproductions.mbi.claim import Plot
+from hurwicz.reproductions.amid.claim import FIGURE_ONLY, Claim, Experiment
+from hurwicz.reproductions.claim import Context, Plot
 
 _GRID, _STEPS, _EVALUATIONS = 100, 30, 60
 _SOFTNESS = 1e-3  # of the posted prices that the table starts from

@@ -11,8 +11,8 @@ from jaxtyping import Float64
 from hurwicz._foundation import FloatArray, float64_scope
 from hurwicz.designers import EquilibriumMap
 from hurwicz.meanfield import BatchedAuction, TableRule
-from hurwicz.reproductions.amid.claim import Claim, Context, Experiment
-from hurwicz.reproductions.mbi.claim import Plot
+from hurwicz.reproductions.amid.claim import Claim, Experiment
+from hurwicz.reproductions.claim import Context, Plot
 
 _GRID, _ROUNDS, _TAU, _RATE, _STEPS = 10, 4, 0.05, 10.0, 250
 _WIDTH = 1e-6  # of the central differences

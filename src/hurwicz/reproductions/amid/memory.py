@@ -12,8 +12,8 @@ from typing import Any
 from hurwicz._foundation import float64_scope
 from hurwicz.designers import auction_problem
 from hurwicz.meanfield import TableRule, auction_setting
-from hurwicz.reproductions.amid.claim import Claim, Context, Experiment
-from hurwicz.reproductions.mbi.claim import Plot
+from hurwicz.reproductions.amid.claim import Claim, Experiment
+from hurwicz.reproductions.claim import Context, Plot
 
 PAPERS = {5: (0.09, 560, "2760"), 10: (0.21, 586, "8746"), 25: (0.67, 826, "16960"), 50: (1.72, 1076, "out of memory")}
 """H → seconds and MiB of the paper's method, MiB of plain backpropagation; one H100."""

@@ -8,10 +8,10 @@ from functools import partial
 
 from hurwicz.meanfield import AUCTION_SETTINGS, auction_setting
 from hurwicz.reproductions.amid.beach import beach_rows, price_the_beach
-from hurwicz.reproductions.amid.claim import Claim, Context, Experiment
+from hurwicz.reproductions.amid.claim import Claim, Experiment
 from hurwicz.reproductions.amid.long_runs import compare, rows_of
 from hurwicz.reproductions.amid.size import Size
-from hurwicz.reproductions.mbi.claim import Plot
+from hurwicz.reproductions.claim import Context, Plot
 
 QUICK = Size(grid=10, rounds=6, seeds=1, steps=10, markets=3, held_out=6, width=16)
 """Seconds a setting: the order of the rules, not their figures."""

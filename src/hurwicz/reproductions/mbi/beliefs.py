@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from hurwicz.reproductions.mbi.claim import Claim, Context, Experiment, Plot, compare
+from hurwicz.reproductions.claim import Plot
+from hurwicz.reproductions.mbi.claim import Claim, Context, Experiment, compare
 from hurwicz.reproductions.mbi.instances import C4, Aggregate
 from hurwicz.reproductions.mbi.markets import aggregate_market, declared, mechanism, types_of
 from hurwicz.reproductions.mbi.paths import gradient_path
@@ -50,7 +51,7 @@ def c14(context: Context) -> tuple[Sequence[Claim], Sequence[Plot]]:
     short = gradient_path(C4, np.zeros(5), step=0.005, rounds=5000).actions
     losses = belief_losses(truth, 0.1)
     true, grid = types_of(truth), Finite([0.1, 0.2, 0.3, 0.4, 0.5, 0.6])
-    context.say("C.14: auditing answers that are used as reports")
+    context.say("auditing answers that are used as reports")
     (shaded,) = audit(mechanism(truth, Linear()), ["DSIC"], effort="quick", seed=context.seed, at=[true])
     (closed,) = audit(mechanism(truth, Clarke(), grid), ["DSIC"], effort="quick")
     seen = shaded.witness

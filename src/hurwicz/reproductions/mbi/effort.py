@@ -10,7 +10,8 @@ import numpy as np
 from jaxtyping import Float64
 
 from hurwicz._foundation import FloatArray
-from hurwicz.reproductions.mbi.claim import Claim, Context, Experiment, Plot, compare
+from hurwicz.reproductions.claim import Plot
+from hurwicz.reproductions.mbi.claim import Claim, Context, Experiment, compare
 
 _C11_STEP = 0.05
 _RHOS = (1.0, 0.1, 0.01, 0.001)
@@ -98,7 +99,7 @@ def c12(context: Context) -> tuple[Sequence[Claim], Sequence[Plot]]:
     def loss(x: Float64[FloatArray, "2"]) -> float:
         return float((x.sum() - target) ** 2 + weight * (x @ x))
 
-    context.say("C.12: five thousand responses under a growing cost")
+    context.say("five thousand responses under a growing cost")
     moving, check = drifting_responses(drift, **recipe), drift_by_recursion(drift, **recipe)
     market, data = aggregate_market(("1", "2")), {"target": target}
     still = coordinate(

@@ -9,8 +9,9 @@ import numpy as np
 from jaxtyping import Float64
 
 from hurwicz._foundation import FloatArray
+from hurwicz.reproductions.claim import Plot
 from hurwicz.reproductions.mbi.beliefs import belief_losses
-from hurwicz.reproductions.mbi.claim import Claim, Context, Experiment, Plot, compare
+from hurwicz.reproductions.mbi.claim import Claim, Context, Experiment, compare
 from hurwicz.reproductions.mbi.instances import C4, Aggregate
 from hurwicz.reproductions.mbi.markets import aggregate_market, declared, mechanism, types_of
 
@@ -80,7 +81,7 @@ def c4(context: Context) -> tuple[Sequence[Claim], Sequence[Plot]]:
     best = C4.optimum()
     price = 2.0 * (C4.target - float(best.sum()))
     costs = float(np.sum(C4.curvature * best**2))
-    context.say("C.4: auditing linear prices and Clarke payments")
+    context.say("auditing linear prices and Clarke payments")
     (on_linear,) = audit(linear, ["DSIC"], effort="quick", seed=context.seed, at=[true])
     (on_clarke,) = audit(clarke, ["DSIC"], effort="quick", seed=context.seed, at=[true])
     report, nash_loss = best_linear_report(C4, 0), C4.loss(linear_equilibrium(C4).optimum())
@@ -199,7 +200,7 @@ def c17(context: Context) -> tuple[Sequence[Claim], Sequence[Plot]]:
     unpaid = mechanism(truth, Unpaid())
     over = {**true, "1": 10.0}
     honest, liar = -utilities(unpaid, true, true)["1"], -utilities(unpaid, over, true)["1"]
-    context.say("C.17: auditing reports without pay, Clarke and AGV")
+    context.say("auditing reports without pay, Clarke and AGV")
     (plain,) = audit(unpaid, ["DSIC"], effort="quick", seed=context.seed, at=[true])
     (agv,) = audit(mechanism(truth, ExpectedExternality(prior), prior=prior), ["BIC"], effort="quick")
     (clarke,) = audit(mechanism(truth, Clarke(), Finite([0.1, 0.2, 0.3, 0.4, 0.5, 0.6])), ["DSIC"], effort="quick")

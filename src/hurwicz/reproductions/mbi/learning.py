@@ -10,8 +10,9 @@ import numpy as np
 from jaxtyping import Float64
 
 from hurwicz._foundation import FloatArray
+from hurwicz.reproductions.claim import Plot
 from hurwicz.reproductions.mbi import ppo
-from hurwicz.reproductions.mbi.claim import Claim, Context, Experiment, Plot, compare
+from hurwicz.reproductions.mbi.claim import Claim, Context, Experiment, compare
 from hurwicz.reproductions.mbi.instances import C2
 from hurwicz.reproductions.mbi.paths import gradient_path
 
@@ -102,7 +103,7 @@ def _learned(
     if not ppo.installed():
         reason = "Skipped: stable-baselines3 is not installed (pip install 'hurwicz[bench]')."
         return [compare("C.6", what, ours=None, paper=None, truth=best, note=f"{reason} {_NOT_RUN}")], 0.0
-    context.say(f"C.6: PPO from {name}, {box:.0f} s")
+    context.say(f"PPO from {name}, {box:.0f} s")
     settings = ALIKE_SETTINGS if name == _ALIKE else SPREAD_SETTINGS
     run = ppo.train(box, start=start, settings=settings, seed=context.seed, gap=GAP, stop_at_gap=True, progress=context.say)
     reached = (

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hurwicz._foundation import InputError
-from hurwicz.reproductions.mbi.claim import Claim, show
-from hurwicz.reproductions.mbi.harness import EXPERIMENTS, made, summary
+from hurwicz.reproductions.mbi.claim import Claim
+from hurwicz.reproductions.mbi.harness import EXPERIMENTS, PAPER, summary
+from hurwicz.reproductions.paper import made
 
 START, END = "<!-- claims: written by a command, see above -->", "<!-- end of claims -->"
 
@@ -23,11 +24,11 @@ def table(rows: Sequence[Claim]) -> str:
         |---|---|---|---|---|---|
         | C.3 | loss | 6.993 | 6.993 | 6.993 | yes |
     """
-    lines = ["| id | claim | ours | paper | true | agrees |", "|---|---|---|---|---|---|"]
+    headings = PAPER.headings()
+    lines = ["| " + " | ".join(headings) + " |", "|" + "---|" * len(headings)]
     for row in rows:
-        agrees = "–" if row.agrees is None else "yes" if row.agrees else "**no**"
-        cells = [row.id, row.claim, *(show(value) for value in (row.ours, row.paper, row.truth)), agrees]
-        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+        *cells, agrees = (cell.replace("|", "\\|") for cell in row.cells())
+        lines.append("| " + " | ".join([*cells, "**no**" if agrees == "no" else agrees]) + " |")
     return "\n".join(lines)
 
 
@@ -66,7 +67,7 @@ def main(arguments: Sequence[str]) -> int:
         print("usage: python -m hurwicz.reproductions.mbi.markdown out/mbi/claims.json docs/paper.md", file=sys.stderr)
         return 2
     source, page = Path(arguments[0]), Path(arguments[1])
-    rows = [Claim(**row) for row in json.loads(source.read_text(encoding="utf-8"))]
+    rows = [Claim(*row.values()) for row in json.loads(source.read_text(encoding="utf-8"))]
     page.write_text(fill(page.read_text(encoding="utf-8"), rows, made()), encoding="utf-8")
     return 0
 

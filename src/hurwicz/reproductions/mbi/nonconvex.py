@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from hurwicz.reproductions.mbi.claim import Claim, Context, Experiment, Plot, compare
+from hurwicz.reproductions.claim import Plot
+from hurwicz.reproductions.mbi.claim import Claim, Context, Experiment, compare
 from hurwicz.reproductions.mbi.exhaustive import RippledLoss, global_minimum
 
 _C10 = RippledLoss(target=5.0, weight=0.1, amplitude=0.5, frequency=4.0 * math.pi)
@@ -92,7 +93,7 @@ def c10(context: Context) -> tuple[Sequence[Claim], Sequence[Plot]]:
     market = PriceGraph.from_loss(_ripples, {"1": (), "2": ()}).compile()
     agents = [DeclaredAgent(name, Quadratic(), 0.1) for name in ("1", "2")]
     local = coordinate(market, agents, dynamics=GradientResponse(0.01), tol=1e-10, max_rounds=20_000)
-    context.say("C.10: several starts")
+    context.say("several starts")
     best = coordinate(market, agents, starts=24, seed=context.seed, tol=1e-10)
     found = total_loss(market, best.value.actions, agents)
     proof = global_minimum(_C10)

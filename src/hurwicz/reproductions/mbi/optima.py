@@ -8,7 +8,8 @@ import numpy as np
 from jaxtyping import Float64
 
 from hurwicz._foundation import FloatArray
-from hurwicz.reproductions.mbi.claim import Claim, Context, Experiment, Plot, compare
+from hurwicz.reproductions.claim import Plot
+from hurwicz.reproductions.mbi.claim import Claim, Context, Experiment, compare
 from hurwicz.reproductions.mbi.instances import C2, C3, Aggregate
 from hurwicz.reproductions.mbi.markets import aggregate_market, declared, population, population_market, vector
 from hurwicz.reproductions.mbi.paths import gradient_path
@@ -33,7 +34,7 @@ def c1(context: Context) -> tuple[Sequence[Claim], Sequence[Plot]]:
     # Agent 2 has no cost: a plain price has no best answer, a price with an anchor does.
     best = coordinate(market, agents, data=data, dynamics=Anderson(), tol=1e-12, start={"1": 1.0, "2": -1.0})
     starts = np.random.default_rng(context.seed).uniform(-5, 5, (50, 2))
-    context.say("C.1: fifty random starts")
+    context.say("fifty random starts")
     ends = [
         vector(problem, coordinate(market, agents, data=data, dynamics=Anderson(), tol=1e-10, start={"1": a, "2": b}).value.actions)
         for a, b in starts
@@ -85,7 +86,7 @@ def c2(context: Context) -> tuple[Sequence[Claim], Sequence[Plot]]:
     market, agents, data = population_market(100), [population(C2)], {"target": C2.target}
     best = C2.optimal_loss()
     newton = coordinate(market, agents, data=data, tol=1e-12)
-    context.say("C.2: a hundred thousand gradient responses")
+    context.say("a hundred thousand gradient responses")
     path = gradient_path(C2, np.random.default_rng(context.seed).uniform(0, 2, 100), step=0.001, rounds=100_000, lower=0.0)
     near = path.rounds_to(1.001 * best)
     claims = [

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from hurwicz.reproductions.mbi.claim import Claim, Context, Experiment, Plot, compare
+from hurwicz.reproductions.claim import Plot
+from hurwicz.reproductions.mbi.claim import Claim, Context, Experiment, compare
 from hurwicz.reproductions.mbi.instances import Aggregate
 from hurwicz.reproductions.mbi.paths import gradient_path
 from hurwicz.reproductions.mbi.plots import Line, lines
@@ -59,7 +60,7 @@ def c18(context: Context) -> tuple[Sequence[Claim], Sequence[Plot]]:
     claims = []
     measured: dict[int, float] = {}
     for agents in (*_PRINTED, _BEYOND):
-        context.say(f"C.18: {_STEPS} steps of {agents:,} agents")
+        context.say(f"{_STEPS} steps of {agents:,} agents")
         measured[agents] = step_seconds(agents)
         claims.append(
             compare(
@@ -90,7 +91,7 @@ def c18(context: Context) -> tuple[Sequence[Claim], Sequence[Plot]]:
         )
     )
     sizes = (10, 100, 1000)
-    context.say("C.18: rounds against N")
+    context.say("rounds against N")
     counts = [rounds_of(n) for n in sizes]
     claims.append(
         compare(
@@ -131,7 +132,7 @@ def _giant(context: Context) -> Claim:
     agents = context.agents
     types = UniformTypes(curvature=(0.5, 1.5), capacity=(0.2, 2.0))
     target = 0.5 * agents
-    context.say(f"C.18: {agents:,} agents")
+    context.say(f"{agents:,} agents")
     began = time.perf_counter()
     found = price_newton(GeneratedPopulation(agents, types, seed=context.seed), QuadraticLoss(target=target), tolerance=1e-9)
     seconds = time.perf_counter() - began

@@ -10,7 +10,8 @@ import numpy as np
 from jaxtyping import Float64
 
 from hurwicz._foundation import FloatArray
-from hurwicz.reproductions.mbi.claim import Claim, Context, Experiment, Plot, compare
+from hurwicz.reproductions.claim import Plot
+from hurwicz.reproductions.mbi.claim import Claim, Context, Experiment, compare
 from hurwicz.reproductions.mbi.instances import C2, C7, Aggregate
 from hurwicz.reproductions.mbi.paths import Path, gradient_path
 from hurwicz.reproductions.mbi.plots import Line, lines
@@ -47,7 +48,7 @@ def _ending(path: Path, best: float) -> str:
 def c7(context: Context) -> tuple[Sequence[Claim], Sequence[Plot]]:
     """Stability of C.2 with lambda = .01."""
     limit, best, ones = C7.step_limit(), C7.optimal_loss(), np.ones(100)
-    context.say("C.7: bisecting the stable step")
+    context.say("bisecting the stable step")
     claims = [
         compare(
             "C.7",
@@ -179,7 +180,7 @@ def averaging_error(problem: Aggregate, *, step: float, variance: float, rounds:
 def c9(context: Context) -> tuple[Sequence[Claim], Sequence[Plot]]:
     """Noise added to every response."""
     rounds, tail = 2_000_000, 100_000
-    context.say("C.9: two million noisy rounds, with and without the clamp")
+    context.say("two million noisy rounds, with and without the clamp")
     start = np.random.default_rng(context.seed).uniform(0, 2, 100)
     run = noisy_loss(C2, start, step=_C9_STEP, variance=_C9_VARIANCE, rounds=rounds, tail=tail, seed=context.seed)
     free = stationary_loss(C2, step=_C9_STEP, variance=_C9_VARIANCE)

@@ -9,7 +9,8 @@ import numpy as np
 from jaxtyping import Float64
 
 from hurwicz._foundation import FloatArray
-from hurwicz.reproductions.mbi.claim import Claim, Context, Experiment, Plot, compare
+from hurwicz.reproductions.claim import Plot
+from hurwicz.reproductions.mbi.claim import Claim, Context, Experiment, compare
 from hurwicz.reproductions.mbi.instances import C4, Aggregate
 from hurwicz.reproductions.mbi.markets import aggregate_market, declared, vector
 from hurwicz.reproductions.mbi.paths import Path, gradient_path
