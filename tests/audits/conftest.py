@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -76,3 +77,18 @@ def auction():
 def batched_auction():
     """Maker of sealed-bid auctions that take batches."""
     return BatchedSealedBid
+
+
+@pytest.fixture
+def client() -> type:
+    """What Dask(client) uses of a distributed.Client, done at once in this process."""
+
+    class Client:
+        def ncores(self):
+            return {"tcp://one": 2}
+
+        def submit(self, work, k, pure):
+            del pure
+            return SimpleNamespace(result=lambda: work(k))
+
+    return Client

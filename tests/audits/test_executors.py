@@ -82,22 +82,12 @@ def test_what_cannot_travel_is_refused_in_one_message(monkeypatch):
         list(Processes(2).as_done(lambda k: k, range(2)))
 
 
-def test_dask_by_name_makes_its_own_cluster(monkeypatch):
+def test_dask_by_name_makes_its_own_cluster(monkeypatch, client):
     made = {}
 
-    class Client:
+    class Client(client):
         def __init__(self, address=None, **options):
             made.update(options, address=address)
-
-        def ncores(self):
-            return {"tcp://one": 2}
-
-        def submit(self, work, k, pure):
-            class Done:
-                def result(self):
-                    return work(k)
-
-            return Done()
 
     monkeypatch.setattr(executors, "importlib", SimpleNamespace(import_module=lambda _: SimpleNamespace(Client=Client)))
     mechanism = second_price(2)

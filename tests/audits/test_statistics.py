@@ -86,19 +86,8 @@ def test_chunks_come_in_order_and_are_not_done_twice(tmp_path):
         executor_of("cluster")
 
 
-def test_dask_goes_through_its_client():
-    class Client:  # what Dask(client) uses of a distributed.Client
-        def ncores(self):
-            return {"tcp://one": 2}
-
-        def submit(self, work, k, pure):
-            class Done:
-                def result(self):
-                    return work(k)
-
-            return Done()
-
-    assert list(Dask(Client()).map(square, range(4))) == [0, 1, 4, 9]
+def test_dask_goes_through_its_client(client):
+    assert list(Dask(client()).map(square, range(4))) == [0, 1, 4, 9]
 
 
 def test_estimates_refuse_nonsense():

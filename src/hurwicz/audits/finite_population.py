@@ -7,7 +7,6 @@ does moves the others' flow. Two policies of it are compared on the same draws.
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +16,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from hurwicz._foundation import float64_scope
+from hurwicz.audits.statistics import normal_radius
 from hurwicz.meanfield import MeanFieldGame
 from hurwicz.meanfield.evaluation import action_values, flow_of, greatest
 
@@ -174,8 +174,6 @@ def _round(game: MeanFieldGame, players: int, h: Any, others: Any, homes: Any, p
 
 def interval(sample: Float64[np.ndarray, " size"], confidence: float) -> tuple[float, float, float]:
     """Mean and confidence interval by the central limit theorem."""
-    from scipy.special import ndtri
-
     mean = float(sample.mean())
-    radius = float(ndtri(0.5 + 0.5 * confidence)) * float(sample.std(ddof=1)) / math.sqrt(len(sample))
+    radius = normal_radius(float(sample.var(ddof=1)), len(sample), 1.0 - confidence)
     return mean, mean - radius, mean + radius

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +45,23 @@ class Case:
     paths: int
     confidence: float
     seed: int
+
+    @cached_property
+    def gains(self) -> tuple[float, Any, Any, Any, float]:
+        """Exploitability; by state of round 0 the gain, the policy's utility, and its utility with the entropy; the scale of values."""
+        from hurwicz.meanfield import action_values, best_values, entropy, flow_of
+        from hurwicz.meanfield.evaluation import greatest
+
+        with float64_scope():
+            policy = array(self.policy)
+            flow = flow_of(self.game, policy, self.theta)
+            best = greatest(self.game.masked(best_values(self.game, flow, self.theta, self.tau)[0]), self.tau)
+            soft = (policy[0] * action_values(self.game, flow, policy, self.theta, self.tau)[0]).sum(axis=1) + self.tau * entropy(policy[0])
+            q = action_values(self.game, flow, policy, self.theta, 0.0)[0]
+            plain, scale = (policy[0] * q).sum(axis=1), float(abs(q).max())
+            begins = np.asarray(self.game.begins(self.theta), dtype=np.float64)
+            by_state = np.asarray(best - soft)
+            return float(begins @ by_state), by_state, np.asarray(plain), np.asarray(soft), scale
 
 
 def deviation_gains(
@@ -141,7 +159,7 @@ def replay_deviation(
     d, effort = finding.witness.details, finding.effort
     case = Case(game, _checked(game, policy), theta, d["tau"], 0.0, effort.get("episodes", 2), effort.get("paths", 1), 0.95, d["seed"])
     if finding.property == EQUILIBRIUM:
-        return float(_gains(case)[0])
+        return float(case.gains[0])
     if "players" not in d:
         raise InputError(f"replay_deviation: expected a finding about an equilibrium, got {finding.property!r}")
     returned = _played(case, d["players"], None)[0]
@@ -188,27 +206,10 @@ def array(values: Any) -> Any:
     return jnp.asarray(values)
 
 
-def _gains(case: Case) -> tuple[float, Any, Any, Any, float]:
-    """Exploitability; by state of round 0 the gain, the policy's utility, and its utility with the entropy; the scale of values."""
-    from hurwicz.meanfield import action_values, best_values, entropy, flow_of
-    from hurwicz.meanfield.evaluation import greatest
-
-    with float64_scope():
-        policy = array(case.policy)
-        flow = flow_of(case.game, policy, case.theta)
-        best = greatest(case.game.masked(best_values(case.game, flow, case.theta, case.tau)[0]), case.tau)
-        soft = (policy[0] * action_values(case.game, flow, policy, case.theta, case.tau)[0]).sum(axis=1) + case.tau * entropy(policy[0])
-        q = action_values(case.game, flow, policy, case.theta, 0.0)[0]
-        plain, scale = (policy[0] * q).sum(axis=1), float(abs(q).max())
-        begins = np.asarray(case.game.begins(case.theta), dtype=np.float64)
-        by_state = np.asarray(best - soft)
-        return float(begins @ by_state), by_state, np.asarray(plain), np.asarray(soft), scale
-
-
 def in_the_mean_field(case: Case) -> Finding:
     """Exploitability, with both ends of its bracket."""
     begun = perf_counter()
-    gain, by_state, *_ = _gains(case)
+    gain, by_state, *_ = case.gains
     effort = {"bracket": [gain, gain], "tau": case.tau, "tolerance": case.tolerance, "seconds": round(perf_counter() - begun, 3)}
     how = "exact best response by dynamic programming"
     of = f" (entropy weighed by {case.tau:g})" if case.tau else ""
@@ -249,7 +250,7 @@ def participation(case: Case, outside: float | Sequence[float]) -> Finding:
     begun = perf_counter()
     name = Property.INTERIM_IR.value
     stays = np.broadcast_to(np.asarray(outside, dtype=np.float64), (case.game.states,))
-    _, _, plain, soft, scale = _gains(case)
+    _, _, plain, soft, scale = case.gains
     there = np.asarray(case.game.begins(case.theta)) > 0.0
     short = np.where(there, stays - soft, -np.inf)
     allowed = 1e-9 * max(scale, float(np.abs(stays[there]).max()), 1e-300)

@@ -187,7 +187,3 @@ def _sales(auction: BatchedAuction, rule: SellingRule, weights: Any, seed: int, 
         witness = Witness(None, where, None, None, amount, {"property": name})
         found.append(Finding(name, Verdict.REFUTED, amount, witness, how, effort, f"{says}, by {amount:.4g}"))
     return found
-
-
-def _first(item: tuple[float, dict[str, Any]]) -> float:
-    return item[0]

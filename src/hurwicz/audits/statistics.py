@@ -197,8 +197,13 @@ def _merged(one: list[float], two: list[float]) -> list[float]:
 def _radius(total: list[float], risk: float, bounds: tuple[float, float] | None) -> float:
     count, variance = total[0], total[2] / (total[0] - 1.0)
     if bounds is None:
-        from scipy.special import ndtri
-
-        return float(ndtri(1.0 - risk / 2.0)) * math.sqrt(variance / count)
+        return normal_radius(variance, count, risk)
     log = math.log(4.0 / risk)
     return math.sqrt(2.0 * variance * log / count) + 7.0 * (bounds[1] - bounds[0]) * log / (3.0 * (count - 1.0))
+
+
+def normal_radius(variance: float, count: float, risk: float) -> float:
+    """Half the width of the central limit theorem's interval for a mean of ``count`` draws, missed with probability ``risk``."""
+    from scipy.special import ndtri
+
+    return float(ndtri(1.0 - risk / 2.0)) * math.sqrt(variance / count)
