@@ -77,7 +77,7 @@ def raw(auction: CombinatorialAuction) -> Packing:
     for _, j, k, price in entries:
         prices[j], owner[j] = price, k
     uses = csc_array((np.ones(len(entries)), ([e[0] for e in entries], [e[1] for e in entries])), shape=(len(rows), size))
-    return Packing(prices, uses, np.ones(len(rows)), owner)
+    return Packing(prices, uses, np.ones(len(rows)), owner, np.asarray([isinstance(key, tuple) for key in rows]))
 
 
 def questions(packing: Packing, winners: list[int]) -> list[Any]:

@@ -72,20 +72,28 @@ def affine_maximiser(
         return weight[bidder] * atom.price + constant(bidder, atom)
 
     prepared = prepare(auction, worth)
-    best = Clearing(prepared, solver).best(deadline=deadline, progress=progress)
+    clearing = Clearing(prepared, solver)
+    best = clearing.best(deadline=deadline, progress=progress)
     assignment = prepared.assignment(best.chosen, best.value)
     payments = dict.fromkeys(auction.bidders, 0.0)
     proved = best.gap <= PROVED
     for k, bidder in enumerate(assignment.won):
-
-        def as_if_worthless(name: str, atom: AtomicBid, away: str = bidder) -> float:
-            return constant(name, atom) if name == away else worth(name, atom)
-
-        pivot = Clearing(prepare(auction, as_if_worthless), solver).best(deadline=deadline)
-        proved &= pivot.bound - pivot.value <= PROVED * best.bound
         bid = assignment.bid_of(bidder)
-        others = best.value - weight[bidder] * bid
-        payments[bidder] = min(max(pivot.value - others, 0.0) / weight[bidder], bid)
+        if all(constant(bidder, atom) <= 0 for atom in auction.bids[bidder].atoms):
+            # Worth nothing to the bidder its bids cannot win: it may as well be away. Then c(x*) of what it wins is not the others'.
+            own = math.fsum(constant(bidder, atom) for atom in assignment.won[bidder])
+            low, high = clearing.without(auction.bidders.index(bidder), deadline=deadline)
+            low, high = max(low - own, 0.0), max(high - own, 0.0)
+        else:
+
+            def as_if_worthless(name: str, atom: AtomicBid, away: str = bidder) -> float:
+                return constant(name, atom) if name == away else worth(name, atom)
+
+            pivot = Clearing(prepare(auction, as_if_worthless), solver).best(deadline=deadline)
+            others = best.value - weight[bidder] * bid
+            low, high = max(pivot.value - others, 0.0), max(pivot.bound - others, 0.0)
+        proved &= high - low <= PROVED * best.bound
+        payments[bidder] = min(low / weight[bidder], bid)
         if progress is not None:
             progress(f"pivots: {k + 1} of {len(assignment.won)} winners", (k + 1) / len(assignment.won))
     stats = best.stats | {"seconds": time.perf_counter() - began}

@@ -2,7 +2,8 @@
 
 At the root the relaxation is tightened by clique cuts, and bids whose reduced cost shows that they are in no better assignment are fixed
 at zero; a tree over the few that are left closes the gap. Cuts, branching experience and assignments found serve every later question
-to the same packing, which is what leave-one-out payments ask.
+to the same packing, which is what leave-one-out payments ask. Where bids are intervals of goods, cliques say little that the goods do not
+say: there a table (``intervals``) takes the place of the tree, and answers most later questions without any work.
 
 Source: T. Sandholm, S. Suri, A. Gilpin and D. Levine, "CABOB: A Fast Optimal Algorithm for Winner Determination in Combinatorial
 Auctions", Management Science 51, 2005 (bounds by linear programs, components); T. Achterberg, T. Koch and A. Martin, "Branching rules
@@ -22,9 +23,10 @@ import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
 from hurwicz._foundation import FloatArray
+from hurwicz.mechanisms.combinatorial.intervals import IntervalTable, interval_table
 from hurwicz.mechanisms.combinatorial.local_search import filled, improved
 from hurwicz.mechanisms.combinatorial.packing import Packing
-from hurwicz.mechanisms.combinatorial.relaxation import Point, Relaxation, root_relaxation
+from hurwicz.mechanisms.combinatorial.relaxation import NO_LIMIT, Point, Relaxation, root_relaxation
 
 TOLERANCE = 1e-9
 """Of the welfare: what a bound may leave open for an assignment to count as optimal."""
@@ -32,9 +34,6 @@ TOLERANCE = 1e-9
 _ROOT_ROUNDS, _ROOT_CUTS = 25, 50
 _NODE_CUTS = 10
 _CANDIDATES, _PROBE_STEPS, _TRUSTED = 8, 25, 2
-
-# Nodes after which a tree that finds fewer clique cuts a node is handed over: cliques say too little about such a packing.
-_TRIAL_NODES, _CUTS_A_NODE = 6, 3
 
 Report = Callable[[float, float], None]
 
@@ -80,19 +79,23 @@ class BranchAndCut:
 
     Args:
         packing: bids, rows, supply.
-        otherwise: what to ask for the optimum of a packing and a deadline where clique cuts say too little about it: bids on intervals,
-            for one, whose cliques are rows already, and whose bound other cuts would lower. Its bound may rest on its tolerances.
     """
 
-    def __init__(self, packing: Packing, otherwise: Callable[[Packing, float], Found] | None = None) -> None:
-        self.packing, self.otherwise = packing, otherwise
+    def __init__(self, packing: Packing) -> None:
+        self.packing = packing
         self.experience = _Experience(packing.size)
         self.pool: list[tuple[int, ...]] = []
+        self.tabled = False  # whether the table is filled: then it is asked before the root
 
     @cached_property
     def root(self) -> Relaxation:
         """The relaxation of the whole packing, with every cut found so far that is still of use."""
         return root_relaxation(self.packing)
+
+    @cached_property
+    def table(self) -> IntervalTable | None:
+        """The table of bids on intervals, where they are that and it fits."""
+        return interval_table(self.packing)
 
     def maximum(
         self,
@@ -116,15 +119,22 @@ class BranchAndCut:
             value = self.packing.total(everything)
             return Found(everything, value, value, {})
         search = _Search(self.packing, self.root, upper, deadline, report)
-        for chosen in (tuple(start), *self.pool):
-            search.offer([j for j in chosen if upper[j] > 0])
-        bound = self._tightened(search, upper)
-        if not search.closed(bound):
+        for known in (tuple(start), *self.pool):
+            search.offer([j for j in known if upper[j] > 0])
+        bound = math.inf if self.tabled else self._tightened(search, upper)
+        if not search.closed(bound) and self.table is not None and (answer := self.table.maximum(upper > 0, deadline)) is not None:
+            self.tabled = True
+            chosen, bound = answer
+            search.offer(chosen)
+        elif not search.closed(bound):
             kept = np.flatnonzero(search.upper > 0)
             # A better assignment would hold one of the bids that are left: without any there is none.
             bound = _Tree(self, search, kept, bound).run() if len(kept) else search.value
         self.pool.append(search.chosen)
-        return Found(search.chosen, search.value, max(bound, search.value), search.stats)
+        bound = max(bound, search.value)
+        if report is not None:
+            report(search.value, bound)
+        return Found(search.chosen, search.value, bound, search.stats)
 
     def _tightened(self, search: _Search, upper: Float64[FloatArray, " bids"]) -> float:
         """Cuts and fixings at the root, until neither moves the bound; the bound."""
@@ -151,8 +161,6 @@ class BranchAndCut:
         search.fix(point)
         if len(root.limits) > 2 * root.base + 4 * _ROOT_CUTS:
             root.forget(5)
-        if not len(point.fractional) and not search.closed(point.bound):
-            search.integral(point)
         return min(best, point.bound)
 
 
@@ -187,22 +195,26 @@ class _Search:
         if value > self.value + self.slack:
             self.value, self.chosen = value, tuple(sorted(chosen))
 
-    def fix(self, point: Point) -> None:
-        """Bids that would cost more than the gap if they won are away for good."""
-        self.upper[point.bound + np.minimum(point.reduced, 0.0) <= self.value + self.slack] = 0.0
+    def hopeless(self, point: Point, bound: float) -> Bool[np.ndarray, " bids"]:
+        """Bids that would cost more than the gap if they won."""
+        return np.asarray(bound + np.minimum(point.reduced, 0.0) <= self.value + self.slack)
 
-    def integral(self, point: Point) -> None:
-        self.offer([int(j) for j in np.flatnonzero(point.x > 0.5)])
+    def fix(self, point: Point) -> None:
+        """Hopeless bids are away for good."""
+        self.upper[self.hopeless(point, point.bound)] = 0.0
 
     def round(self, point: Point, upper: Float64[FloatArray, " bids"]) -> None:
-        """An assignment near a point: the point itself where it is whole, else filled up in its order and improved."""
+        """An assignment near a point: the point itself where it is whole."""
         if not len(point.fractional):
-            self.integral(point)
-            return
-        if self.closed(point.bound):
-            return
-        order = np.argsort(-(point.x * (1e3 * float(self.packing.prices.max())) + point.reduced), kind="stable")
-        self.offer(improved(self.packing, filled(self.packing, order, upper > 0, ()), order, upper > 0))
+            self.offer(np.flatnonzero(point.x > 0.5).tolist())
+        elif not self.closed(point.bound):
+            self.offer(_near(self.packing, point, upper))
+
+
+def _near(packing: Packing, point: Point, upper: Float64[FloatArray, " bids"]) -> list[int]:
+    """An assignment near a point: filled up in the order of its shares, then of its reduced prices, and improved."""
+    order = np.argsort(-(point.x * (1e3 * float(packing.prices.max())) + point.reduced), kind="stable")
+    return improved(packing, filled(packing, order, upper > 0, ()), order, upper > 0)
 
 
 @dataclass(order=True)
@@ -218,10 +230,8 @@ class _Tree:
 
     def __init__(self, owner: BranchAndCut, search: _Search, kept: Int64[np.ndarray, " part"], bound: float) -> None:
         self.search, self.kept, self.root_bound = search, kept, bound
-        self.experience, self.otherwise = owner.experience, owner.otherwise
-        self.before = search.stats["cuts"]
+        self.experience = owner.experience
         self.part = owner.packing.part(kept)
-        self.part.__dict__["conflicts"] = owner.packing.conflicts[np.ix_(kept, kept)]
         self.relaxation = owner.root.reduced_to(kept)
         self.relaxed_rows = len(self.relaxation.limits)
         self.heap: list[_Node] = []
@@ -242,22 +252,12 @@ class _Tree:
             if search.late():
                 heapq.heappush(self.heap, node)
                 break
-            nodes = search.stats["nodes"]
-            if self.otherwise is not None and nodes == _TRIAL_NODES and search.stats["cuts"] - self.before < _CUTS_A_NODE * nodes:
-                return self._handed_over(self.otherwise)
             search.count(nodes=1)
             if search.report is not None:
                 search.report(search.value, min(bound, self.root_bound))
             self._branch(node, bound)
         open_bound = -self.heap[0].key if self.heap else -math.inf
         return min(self.root_bound, max(open_bound, self.closed_at, search.value))
-
-    def _handed_over(self, otherwise: Callable[[Packing, float], Found]) -> float:
-        """What the other solver says of the bids that the root left."""
-        found = otherwise(self.part, self.search.deadline)
-        self.search.offer([int(self.kept[j]) for j in found.chosen])
-        self.search.count(nodes=int(found.stats.get("nodes", 0)))
-        return min(self.root_bound, max(found.bound, self.search.value))
 
     def _drop_dominated(self, upper: Float64[FloatArray, " bids"]) -> None:
         """Within this box: a bid that excludes all that another one excludes, and that one too, and is worth no more, is not needed."""
@@ -276,9 +276,9 @@ class _Tree:
         better &= ~(tied & np.tri(len(inside), dtype=bool))  # of two that are alike the first stays
         upper[inside[better.any(axis=0)]] = 0.0
 
-    def _solve(self, upper: Float64[FloatArray, " bids"], iterations: int | None = None) -> Point:
+    def _solve(self, upper: Float64[FloatArray, " bids"], iterations: int = NO_LIMIT) -> Point:
         self.search.count(programs=1)
-        return self.relaxation.solve(upper) if iterations is None else self.relaxation.solve(upper, iterations)
+        return self.relaxation.solve(upper, iterations)
 
     def _branch(self, node: _Node, bound: float) -> None:
         search, relaxation = self.search, self.relaxation
@@ -286,7 +286,7 @@ class _Tree:
             relaxation.forget(60)
             self.relaxed_rows = len(relaxation.limits)
         upper = node.upper.copy()
-        upper[bound + np.minimum(node.point.reduced, 0.0) <= search.value + search.slack] = 0.0
+        upper[search.hopeless(node.point, bound)] = 0.0
         chosen = self._choose(node.point, upper, bound)
         if chosen is None:
             return
@@ -350,9 +350,7 @@ class _Tree:
         if search.closed(bound):
             return
         if len(point.fractional):
-            order = np.argsort(-(point.x * (1e3 * float(self.part.prices.max())) + point.reduced), kind="stable")
-            found = improved(self.part, filled(self.part, order, upper > 0, ()), order, upper > 0)
-            search.offer([int(self.kept[j]) for j in found])
+            search.offer([int(self.kept[j]) for j in _near(self.part, point, upper)])
             if not search.closed(bound):
                 self.number += 1
                 heapq.heappush(self.heap, _Node(-bound, self.number, upper, point))

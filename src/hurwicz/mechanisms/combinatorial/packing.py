@@ -27,12 +27,14 @@ class Packing:
         uses: A, units of each row that each bid takes; sparse.
         supply: units there are of each row; 1 for a phantom.
         owner: number of the bidder of each bid.
+        phantom: which rows are phantoms.
     """
 
     prices: Float64[FloatArray, " bids"]
     uses: csc_array
     supply: Float64[FloatArray, " rows"]
     owner: Int64[np.ndarray, " bids"]
+    phantom: Bool[np.ndarray, " rows"]
 
     @property
     def size(self) -> int:
@@ -65,7 +67,7 @@ class Packing:
         """The packing of some bids only, with the rows that they use."""
         uses = self.uses[:, columns]
         rows = np.flatnonzero(np.diff(uses.tocsr().indptr))
-        return Packing(self.prices[columns], uses.tocsr()[rows].tocsc(), self.supply[rows], self.owner[columns])
+        return Packing(self.prices[columns], uses.tocsr()[rows].tocsc(), self.supply[rows], self.owner[columns], self.phantom[rows])
 
 
 @dataclass(frozen=True)
@@ -165,19 +167,21 @@ def _packing(
 
     row: dict[Any, int] = {}
     supply: list[float] = []
+    phantom: list[bool] = []
     data, rows, columns = [], [], []
     for j, (bidder, atom) in enumerate(atoms):
         wanted: list[tuple[Any, int, int]] = [(good, units, auction.supply[good]) for good, units in _units(atom.goods).items()]
-        wanted += [((bidder, phantom), 1, 1) for phantom in sorted(atom.phantoms)]
+        wanted += [((bidder, name), 1, 1) for name in sorted(atom.phantoms)]
         for key, units, available in wanted:
             if key not in row:
                 row[key] = len(row)
                 supply.append(available)
+                phantom.append(isinstance(key, tuple))
             data.append(float(units))
             rows.append(row[key])
             columns.append(j)
     uses = csc_array((np.asarray(data, dtype=np.float64), (rows, columns)), shape=(len(row), len(atoms)))
-    return Packing(prices, uses, np.asarray(supply, dtype=np.float64), owner)
+    return Packing(prices, uses, np.asarray(supply, dtype=np.float64), owner, np.asarray(phantom, dtype=bool))
 
 
 def _components(packing: Packing) -> tuple[Int64[np.ndarray, " _"], ...]:

@@ -19,7 +19,7 @@ from hurwicz.mechanisms.combinatorial.packing import Packing
 _LOUDEST = 1e3  # prices are scaled to this, so that the solver's absolute tolerances mean the same for cents and for millions
 _INTEGRAL = 1e-6
 _VIOLATED = 1e-3
-_NO_LIMIT = 2**31 - 1
+NO_LIMIT = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Relaxation:
         self.solves = 0
         self._columns = np.arange(len(prices), dtype=np.int32)
         self._seen: set[bytes] = set()
-        self._iterations = _NO_LIMIT
+        self._iterations = NO_LIMIT
         self._load()
 
     @property
@@ -75,7 +75,7 @@ class Relaxation:
         """Number of bids."""
         return len(self.prices)
 
-    def solve(self, upper: Float64[FloatArray, " bids"], iterations: int = _NO_LIMIT) -> Point:
+    def solve(self, upper: Float64[FloatArray, " bids"], iterations: int = NO_LIMIT) -> Point:
         """Optimise within 0 ≤ x ≤ upper; with fewer ``iterations`` the point may be none, but its bound holds."""
         solver = self._solver
         if iterations != self._iterations:
@@ -123,7 +123,7 @@ class Relaxation:
         self._solver: Any = highspy.Highs()
         for option, value in (("output_flag", False), ("threads", 1), ("presolve", "off"), ("solver", "simplex"), ("simplex_strategy", 1)):
             self._solver.setOptionValue(option, value)
-        self._iterations = _NO_LIMIT
+        self._iterations = NO_LIMIT
         matrix = csc_array(self.rows)
         program = highspy.HighsLp()
         program.num_col_, program.num_row_ = self.size, len(self.limits)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from hurwicz._foundation import InputError, Solution, Status
@@ -37,7 +37,8 @@ def winner_determination(
     Args:
         auction: bids and supply.
         solver: ``"branch_and_cut"`` (linear programs by HiGHS, cuts and tree of this library), ``"highs"`` (HiGHS's own integer
-            solver) or ``"cp_sat"`` (OR-Tools, extra ``cpsat``).
+            solver, whose bound rests on its tolerances; also used where a component has more than 4,000 bids) or ``"cp_sat"``
+            (OR-Tools, extra ``cpsat``).
         time_limit: seconds; the best assignment by then comes back with the best bound.
         start: bidder → numbers of its atoms that win in an assignment to begin with.
         progress: called with what is being done and the fraction of the gap closed.
@@ -83,17 +84,22 @@ def deadline_after(time_limit: float | None) -> float:
 
 @dataclass(frozen=True)
 class Best:
-    """The best assignment over all components, with its bound."""
+    """The best assignment over all components, with its bound and counts of work."""
 
     chosen: tuple[int, ...]
     value: float
     bound: float
-    stats: dict[str, float] = field(default_factory=dict)
+    counts: dict[str, int]
 
     @property
     def gap(self) -> float:
         """What the bound leaves open, of the bound."""
         return (self.bound - self.value) / self.bound if self.bound > 0 else 0.0
+
+    @property
+    def stats(self) -> dict[str, float]:
+        """Bound, gap and counts."""
+        return {"bound": self.bound, "gap": self.gap, **self.counts}
 
 
 class Clearing:
@@ -113,8 +119,7 @@ class Clearing:
         self.prepared, self.solver = prepared, solver
         self.parts: list[Packing] = [prepared.whole.part(columns) for columns in prepared.components]
         self.searches: list[BranchAndCut | None] = [
-            BranchAndCut(part, _prepared_highs) if solver == "branch_and_cut" and part.size <= MOST_FOR_CUTS else None
-            for part in self.parts
+            BranchAndCut(part) if solver == "branch_and_cut" and part.size <= MOST_FOR_CUTS else None for part in self.parts
         ]
         self.found: list[Found] = []
 
@@ -126,16 +131,10 @@ class Clearing:
             begin = [i for i, j in enumerate(columns) if int(j) in given]
             self.found.append(self._maximum(k, None, begin, deadline, _reporter(progress, k, len(self.parts))))
         chosen = [int(columns[j]) for columns, found in zip(self.prepared.components, self.found, strict=True) for j in found.chosen]
-        stats = {name: sum(found.stats.get(name, 0) for found in self.found) for name in ("nodes", "programs", "cuts")}
         value = self.prepared.whole.total(chosen)
         bound = max(value, sum(found.bound for found in self.found))
-        best = Best(tuple(sorted(chosen)), value, bound)
-        return Best(
-            best.chosen,
-            value,
-            bound,
-            {"bound": bound, "gap": best.gap, "bids": self.prepared.whole.size, "components": len(self.parts)} | stats,
-        )
+        counts = {name: sum(found.stats.get(name, 0) for found in self.found) for name in ("nodes", "programs", "cuts")}
+        return Best(tuple(sorted(chosen)), value, bound, {"bids": self.prepared.whole.size, "components": len(self.parts)} | counts)
 
     def without(self, bidder: int, *, deadline: float = math.inf) -> tuple[float, float]:
         """By how much (value, bound) the best assignment without ``bidder`` exceeds what the others have in the best one with it."""
@@ -158,10 +157,6 @@ class Clearing:
             return search.maximum(allowed, start=start, deadline=deadline, report=report)
         solve = cp_sat_maximum if self.solver == "cp_sat" else highs_maximum
         return solve(part, allowed, start=start, deadline=deadline, report=report)
-
-
-def _prepared_highs(packing: Packing, deadline: float) -> Found:
-    return highs_maximum(packing, deadline=deadline, prepared=True)
 
 
 def _reporter(progress: Progress | None, k: int, count: int) -> Report | None:
