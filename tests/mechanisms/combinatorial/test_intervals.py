@@ -23,7 +23,7 @@ from hurwicz.mechanisms.combinatorial import (
     winner_determination,
 )
 from hurwicz.mechanisms.combinatorial.branch_and_cut import BranchAndCut
-from hurwicz.mechanisms.combinatorial.intervals import in_a_row, interval_table
+from hurwicz.mechanisms.combinatorial.intervals import IntervalTable, in_a_row, interval_table
 from hurwicz.mechanisms.combinatorial.packing import prepare
 from hurwicz.valuations import AtomicBid, BundleBids, single_minded, xor_bids
 
@@ -68,7 +68,7 @@ def jobs(slots: int, count: int, seed: int) -> CombinatorialAuction:
     return combinatorial_auction(bids)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=60)
 @given(on_a_line())
 def test_the_table_against_brute_force_for_all_and_without_each(data: Bids) -> None:
     auction = auction_of(data)
@@ -142,13 +142,14 @@ def test_payments_are_those_of_the_tree_and_of_highs(seed: int, monkeypatch: pyt
         assert other.value.payments == pytest.approx(by_table.value.payments, abs=1e-5)
 
 
-def test_the_table_is_asked_where_the_root_leaves_a_gap_and_then_always() -> None:
+def test_the_table_is_asked_where_the_root_leaves_a_gap_and_then_always(monkeypatch: pytest.MonkeyPatch) -> None:
     packing = prepare(from_cats(packaged_auction("scheduling_g50_b500", bad_prices="drop"))).whole
     search = BranchAndCut(packing)
     first = search.maximum()
     assert search.tabled
     assert first.stats["nodes"] == 0
     assert first.value == pytest.approx(68.64717, rel=1e-6)
+    monkeypatch.delattr(IntervalTable, "_filled")  # what is asked now is in the table already
     for bidder in sorted({int(packing.owner[j]) for j in first.chosen}):
         again = search.maximum(packing.owner != bidder)
         assert again.stats["programs"] == 0

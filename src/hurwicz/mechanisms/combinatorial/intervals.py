@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -68,7 +69,8 @@ class IntervalTable:
             deadline: ``time.perf_counter()`` at which to give up.
         """
         if self.table is None:
-            self.table = self._filled([np.zeros(1)], np.ones(self.packing.size, dtype=bool), deadline)
+            everybody = np.ones(self.packing.size, dtype=bool)
+            self.table = self._filled([np.zeros(1)] * (self.places + 1), self.places - 1, everybody, deadline)
         table = self.table
         free, away = 0, ~allowed
         for bit, own in enumerate(self.bits):
@@ -77,27 +79,29 @@ class IntervalTable:
             else:
                 away &= ~own  # not having the phantom keeps them all away
         if table is not None and away.any():
-            table = self._filled(table[int(self.first[away].max()) + 1 :], allowed, deadline)
+            table = self._filled(table, int(self.first[away].max()), allowed, deadline)
         if table is None:
             return None
         return self._traced(table, allowed, free), float(table[0][free])
 
-    def _filled(self, table: list[FloatArray], allowed: Bool[np.ndarray, " bids"], deadline: float) -> list[FloatArray] | None:
-        """The table of the places before those given; ``None`` where time ran out."""
-        table = table[::-1]  # V[t] is table[places - t]
-        for t in range(self.places - len(table), -1, -1):
+    def _filled(
+        self, table: Sequence[FloatArray], last: int, allowed: Bool[np.ndarray, " bids"], deadline: float
+    ) -> list[FloatArray] | None:
+        """A table that is as given behind the place ``last``; ``None`` where time ran out."""
+        filled = list(table)
+        for t in range(last, -1, -1):
             if time.perf_counter() >= deadline:
                 return None
-            best = np.tile(table[-1], 1 << self.open[t] - self.open[t + 1]).reshape((2,) * self.open[t])
+            best = np.tile(filled[t + 1], 1 << self.open[t] - self.open[t + 1]).reshape((2,) * self.open[t])
             for j in self.starting[t]:
                 if allowed[j]:
                     # One axis for each phantom, the last for bit 0; those that V[e] does not tell apart are its missing first axes.
                     e = int(self.after[j])
-                    later = table[self.places - e].reshape((2,) * self.open[e])
+                    later = filled[e].reshape((2,) * self.open[e])
                     having = best[self._axes(j, self.open[t], 1)]
                     np.maximum(having, later[self._axes(j, self.open[e], 0)] + self.packing.prices[j], out=having)
-            table.append(best.reshape(-1))
-        return table[::-1]
+            filled[t] = best.reshape(-1)
+        return filled
 
     def _axes(self, bid: int, count: int, at: int) -> tuple[Any, ...]:
         """The sets that have (``at`` 1) or have not (0) the bid's phantoms, as an index."""
