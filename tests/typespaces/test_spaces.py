@@ -88,3 +88,30 @@ def test_every_space_speaks_the_protocol(space):
 def test_bad_spaces_are_refused_with_words(make, error, words):
     with pytest.raises(error, match=words):
         make()
+
+
+def test_looking_up_a_type_does_not_walk_the_list() -> None:
+    """A prior of n types is compared with a space of n types: n look-ups of one cost each, not n² comparisons."""
+
+    class Counted(str):
+        compared = 0
+        __hash__ = str.__hash__
+
+        def __eq__(self, other: object) -> bool:
+            Counted.compared += 1
+            return str.__eq__(self, other)
+
+    space = Finite([Counted(k) for k in range(500)])
+    Counted.compared = 0
+    assert all(space.contains(Counted(k)) for k in range(500))
+    assert not space.contains("nobody")
+    assert Counted.compared < 2000
+
+
+def test_types_of_every_kind_are_found() -> None:
+    assert Finite([-0.0, 2.0]).contains(0)
+    assert Finite([[0.0, 1.0], [1.0, 1.0]]).contains((0, 1))
+    assert not Finite([[0.0, 1.0]]).contains([0.0, 1.0, 0.0])
+    assert not Finite([0.0]).contains(float("nan"))
+    assert not Finite(["ann"]).contains(["ann"])
+    assert Finite([("a", 1), "b"]).contains(("a", 1))

@@ -42,6 +42,10 @@ class TypeSpace(Protocol):
         ...
 
 
+def _key(value: Any) -> Any:
+    return tuple(np.ravel(value).tolist()) if isinstance(value, np.ndarray | np.floating) else value
+
+
 class Finite:
     """A finite list of types, in the order given.
 
@@ -69,8 +73,8 @@ class Finite:
                 array[k] = value
         else:
             array = float64_array(array, "Finite type space")
-        keys = [tuple(np.ravel(v)) if isinstance(v, np.ndarray) else v for v in array]
-        if len(set(keys)) != len(keys):
+        self._keys = frozenset(_key(value) for value in array)
+        if len(self._keys) != len(array):
             raise InputError(f"Finite type space: expected different types, got one twice in {listed!r}")
         self.values: Shaped[NDArray[Any], "types *type"] = array
         self.values.setflags(write=False)
@@ -82,13 +86,12 @@ class Finite:
 
     def contains(self, value: Any) -> bool:
         """True where ``value`` equals one of the types."""
-        if self.values.dtype == object:
-            return any(value == v for v in self.values)
         try:
-            given = np.asarray(value, dtype=np.float64)
-        except (TypeError, ValueError):
+            given = value if self.values.dtype == object else np.asarray(value, dtype=np.float64)
+            alike = self.values.dtype == object or given.shape == self.values.shape[1:]
+            return bool(alike and _key(given) in self._keys)
+        except (TypeError, ValueError):  # no number, or nothing that can be compared
             return False
-        return given.shape == self.values.shape[1:] and any(bool(np.all(given == v)) for v in self.values)
 
     def clip(self, values: Shaped[NDArray[Any], "batch *type"]) -> Shaped[NDArray[Any], "batch *type"]:
         """The nearest type to each value by its largest component (numbers only; other types are returned as they are)."""
