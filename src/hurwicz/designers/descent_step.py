@@ -15,10 +15,7 @@ from hurwicz.meanfield import MeanFieldGame
 Logits: TypeAlias = Float[Array, "horizon states actions"]
 Step: TypeAlias = Callable[[Logits, Any], Logits]
 
-_SHORT, _LARGE = (
-    8,
-    2_000,
-)  # unrolled: up to so many rounds, of at least so many cells. A gradient then takes a fifth less, and longer to compile
+_SHORT, _LARGE = 8, 2_000  # unrolled: up to so many rounds, of at least so many cells. A gradient takes a fifth less, and longer to compile
 
 
 def descent_step(game: MeanFieldGame, zeta: Logits, theta: Any, tau: Any, rate: Any) -> Logits:

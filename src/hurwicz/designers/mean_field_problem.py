@@ -217,8 +217,6 @@ def auction_problem(
     """
     wanted = objective if objective is not None else (auction.objective if isinstance(auction, Setting) else "revenue")
     weights = {wanted: 1.0} if isinstance(wanted, str) else dict(wanted)
-    if not weights or not set(weights) <= {"revenue", "welfare"} or not all(math.isfinite(w) for w in weights.values()):
-        raise InputError(f"auction: expected an objective of revenue and welfare with finite weights, got {wanted!r}")
     setting = replace(auction if isinstance(auction, Setting) else Setting("", "", auction), objective=weights)
     return DesignProblem(
         name=name or f"{type(rule).__name__} for {' and '.join(weights)}",

@@ -143,7 +143,10 @@ def run_search(
 def _settled_best(problem: DesignProblem, begun: Theta, at: _At, seed: int) -> MeanFieldDesign:
     # the search measured after T steps of mirror descent; a rule that only looked better before they had settled must not replace the start
     history = np.asarray(at.history)
-    found, first = (evaluate_design(problem, theta, history=history, seed=seed) for theta in (at.best, begun))
+    found = evaluate_design(problem, at.best, history=history, seed=seed)
+    if all(np.array_equal(*leaves) for leaves in zip(*map(jax.tree.leaves, (at.best, begun)), strict=True)):
+        return found
+    first = evaluate_design(problem, begun, history=history, seed=seed)
     return first if first.objective > found.objective or not np.isfinite(found.objective) else found
 
 

@@ -14,7 +14,7 @@ from jaxtyping import Array, Float, Key
 from hurwicz._foundation import InputError
 from hurwicz.meanfield.auctions import BatchedAuction, InMarket, Market, SellingRule
 from hurwicz.meanfield.bidders import constant_absolute_risk, gaussian_drift, geometric_values, hyperbolic_discount
-from hurwicz.meanfield.ceilings import ceiling
+from hurwicz.meanfield.ceilings import ceiling, weights_of
 from hurwicz.meanfield.copies import copies_of, side_by_side
 from hurwicz.meanfield.game import MeanFieldGame
 
@@ -34,6 +34,9 @@ class Setting:
         static: whether a rule may not look at the bids.
         draw: key → a market, where the rule must serve more than one; None where there is one.
         reconstructed: what the literature does not print legibly, and was chosen here.
+
+    Raises:
+        InputError: an objective that is neither revenue nor welfare.
     """
 
     name: str
@@ -46,6 +49,10 @@ class Setting:
     static: bool = False
     draw: Callable[[Key[Array, ""]], Market] | None = None
     reconstructed: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse an objective that has no meaning."""
+        weights_of(self.objective)
 
     @functools.cached_property
     def ceiling(self) -> float | None:
@@ -75,7 +82,7 @@ class Setting:
         """The objective at a flow, per head; the mean over ``markets`` where they are side by side."""
         if markets is not None:
             return self.worths(rule, flow, weights, markets).mean()
-        revenue, welfare = (self.objective.get(name, 0.0) for name in ("revenue", "welfare"))
+        revenue, welfare = weights_of(self.objective)
         total = revenue * self.auction.revenue(rule, flow, weights) if revenue else jnp.zeros((), flow.dtype)
         return total + welfare * self.auction.welfare(rule, flow, weights) if welfare else total
 

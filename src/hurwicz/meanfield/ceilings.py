@@ -53,15 +53,14 @@ def weights_of(objective: Mapping[str, float] | None) -> tuple[float, float]:
     """Weights of revenue and welfare in an objective.
 
     Raises:
-        InputError: another name, or a weight that is not finite.
+        InputError: no name, another name, or a weight that is not finite.
 
     Example:
         >>> weights_of({"revenue": 1.0, "welfare": 0.5})
         (1.0, 0.5)
     """
     named = {"revenue": 1.0} if objective is None else dict(objective)
-    unknown = sorted(set(named) - {"revenue", "welfare"})
-    if unknown or not all(np.isfinite(w) for w in named.values()):
+    if not named or not set(named) <= {"revenue", "welfare"} or not all(np.isfinite(w) for w in named.values()):
         raise InputError(f"objective: expected finite weights of 'revenue' and 'welfare', got {named}")
     return float(named.get("revenue", 0.0)), float(named.get("welfare", 0.0))
 
