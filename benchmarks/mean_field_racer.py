@@ -12,9 +12,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-from jaxtyping import Float64
-
 from hurwicz._foundation import float64_scope
 from hurwicz.equilibria.mean_field import Iteration, MeanFieldProblem, OnlineMirrorDescent, solve_mean_field, tune
 from hurwicz.meanfield import (
@@ -28,27 +25,7 @@ from hurwicz.meanfield import (
     susceptible_infected,
     uniform_policy,
 )
-
-
-def _first_paths(size: int, horizon: int) -> Float64[np.ndarray, "horizon size"]:
-    """OpenSpiel keeps one step cost a place and round: that of the path its recursion meets first."""
-    cost, arrived, seen = np.zeros((horizon, size)), set(), set()
-
-    def decide(x: int, h: int, action: int) -> None:
-        if h >= horizon or (x, h) in seen:
-            return
-        seen.add((x, h))
-        cost[h, x] = abs(action - 1) / size
-        for step in range(3):
-            y = (x + step - 1) % size
-            if (y, h) not in arrived:
-                arrived.add((y, h))
-                for push in range(3):
-                    decide((y + push - 1) % size, h + 1, step)
-
-    for x in range(size):
-        decide(x, 0, 1)
-    return cost
+from hurwicz.meanfield.classic_games import first_path_costs
 
 
 def _crowd_motion(near: list[list[float]]) -> MeanFieldGame:
@@ -71,7 +48,7 @@ GAMES: dict[str, Callable[..., MeanFieldGame]] = {
     "susceptible_infected": susceptible_infected,
     "beach_bar": lambda: beach_bar(100, 16, bar=50),
     "crowd_motion": _crowd_motion,
-    "mfg_crowd_modelling": lambda: crowd_modelling(step_cost=_first_paths(10, 10)),
+    "mfg_crowd_modelling": lambda: crowd_modelling(step_cost=first_path_costs(10, 10)),
 }
 
 

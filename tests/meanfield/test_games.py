@@ -25,6 +25,7 @@ from hurwicz.meanfield import (
     policy_value,
     uniform_policy,
 )
+from hurwicz.meanfield.classic_games import first_path_costs
 
 
 def random_game(seed, states=3, actions=2, horizon=3):
@@ -97,27 +98,6 @@ def test_left_right_as_published():
     assert float(exploitability(game, equilibrium)) == pytest.approx(0.0, abs=1e-15)
 
 
-def first_paths(size, horizon):
-    """The step cost that OpenSpiel's recursion meets first at each place and round."""
-    cost, arrived, seen = np.zeros((horizon, size)), set(), set()
-
-    def decide(x, h, action):
-        if h >= horizon or (x, h) in seen:
-            return
-        seen.add((x, h))
-        cost[h, x] = abs(action - 1) / size
-        for step in range(3):
-            y = (x + step - 1) % size
-            if (y, h) not in arrived:
-                arrived.add((y, h))
-                for push in range(3):
-                    decide((y + push - 1) % size, h + 1, step)
-
-    for x in range(size):
-        decide(x, 0, 1)
-    return cost
-
-
 def in_place_mirror_descent(game, iterations, rate):
     """Mirror descent as OpenSpiel runs it: depth first, the policy read from sums that the same pass is updating."""
     horizon, size, _ = game.shape
@@ -159,8 +139,8 @@ def in_place_mirror_descent(game, iterations, rate):
 
 
 def test_crowd_modelling_as_published():
-    """OpenSpiel's own figures, once its two habits are copied: see :func:`first_paths` and :func:`in_place_mirror_descent`."""
-    game = crowd_modelling(step_cost=first_paths(10, 10))
+    """OpenSpiel's own figures, once its two habits are copied: see :func:`first_path_costs` and :func:`in_place_mirror_descent`."""
+    game = crowd_modelling(step_cost=first_path_costs(10, 10))
     policy = uniform_policy(game)
     flow = flow_of(game, policy)
     reply = jax.jit(lambda flow: flow_of(game, best_response(game, flow)))

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64, Int64
 
-from hurwicz._foundation import FloatArray, InputError, float64_array, float64_scope
-from hurwicz.meanfield.auctions import BatchedAuction, InMarket, SellingRule
+from hurwicz._foundation import FloatArray, InputError, float64_scope
+from hurwicz.meanfield.auctions import BatchedAuction, SellingRule, weights_in
+from hurwicz.meanfield.simulation import distribution, drawable
 
 
 @dataclass(frozen=True)
@@ -76,18 +77,16 @@ def simulate_auction(
     if players < 1 or seeds < 1:
         raise InputError(f"batched auction: expected players >= 1 and seeds >= 1, got {players} and {seeds}")
     grid, rounds = auction.grid, auction.rounds
-    chances = float64_array(policy, "batched auction: policy", shape=(rounds, grid + 1, grid))[:, :grid]
-    if bool(np.any(chances < -1e-12)) or float(np.abs(chances.sum(axis=-1) - 1.0).max()) > 1e-6:
-        raise InputError("batched auction: expected policy rows >= 0 that sum to 1")
+    chances = drawable(policy, "batched auction", (rounds, grid + 1, grid))[:, :grid]
     rng = np.random.default_rng(seed)
     with float64_scope():
         import jax
         import jax.numpy as jnp
 
         market = auction.market(theta)
-        weights = theta.weights if isinstance(theta, InMarket) else theta
+        weights = weights_in(theta)
         sell = jax.jit(jax.vmap(lambda h, bids, left: rule.sell(h, bids, left, weights), in_axes=(None, 0, 0)))
-        comes = _row(np.asarray(market.initial))
+        comes = distribution(np.asarray(market.initial))
         active = rng.multinomial(players, comes, size=seeds)  # (seeds, grid)
         left = np.full(seeds, float(market.supply) * players)  # goods; a fraction of one may never be sold
         paid, welfare, sold = np.zeros((seeds, rounds)), np.zeros(seeds), np.zeros((seeds, rounds))
@@ -108,7 +107,7 @@ def simulate_auction(
             back = rng.binomial(players - active.sum(axis=1), auction.re_entry)
             active = active + rng.multinomial(back, comes)
             if auction.drift is not None:
-                active = np.stack([rng.multinomial(one, _row(auction.drift)).sum(axis=0) for one in active])
+                active = np.stack([rng.multinomial(one, distribution(auction.drift)).sum(axis=0) for one in active])
     return Auctioned(paid, welfare, sold)
 
 
@@ -117,7 +116,7 @@ def _bids(
 ) -> tuple[Int64[np.ndarray, " values"], Int64[np.ndarray, "values bids"]]:
     """Which values are there, and how many bidders of each make each bid."""
     values = np.flatnonzero(active)
-    return values, rng.multinomial(active[values], _row(chances[values]))
+    return values, rng.multinomial(active[values], chances[values])
 
 
 def _served(bids: Int64[np.ndarray, "values bids"], goods: int, rng: np.random.Generator) -> Int64[np.ndarray, "values bids"]:
@@ -130,9 +129,3 @@ def _served(bids: Int64[np.ndarray, "values bids"], goods: int, rng: np.random.G
         a = int(marginal[0])
         won[:, a] = rng.multivariate_hypergeometric(bids[:, a], int(goods - above[a]), method="marginals")
     return won
-
-
-def _row(chances: Float64[FloatArray, "*rows cells"]) -> Float64[FloatArray, "*rows cells"]:
-    # the draws of whole numbers are particular about sums
-    kept = np.clip(chances, 0.0, None)
-    return np.asarray(kept / kept.sum(axis=-1, keepdims=True))

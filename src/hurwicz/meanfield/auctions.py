@@ -149,7 +149,7 @@ class BatchedAuction:
 
         def sale(h: Round, flow: Mass, left: Scalar, theta: Any) -> tuple[Sale, BidMass, BidMass]:
             bids = flow[:count].sum(axis=0)
-            sold = rule.sell(h, bids, left, _weights(theta))
+            sold = rule.sell(h, bids, left, weights_in(theta))
             return sold, bids, winning_probability(bids, sold.quantity)
 
         def reward(h: Round, flow: Mass, theta: Any, left: Scalar) -> Mass:
@@ -173,7 +173,7 @@ class BatchedAuction:
             return left - jnp.minimum(sold.quantity, bids @ wins)
 
         def inspect(h: int, flow: Mass, left: Scalar, theta: Any) -> None:
-            _feasible(rule.sell(h, flow[:count].sum(axis=0), left, _weights(theta)), h, float(left), count)
+            _feasible(rule.sell(h, flow[:count].sum(axis=0), left, weights_in(theta)), h, float(left), count)
 
         return MeanFieldGame(
             name="batched auction",
@@ -211,7 +211,7 @@ class BatchedAuction:
 
         def round_of(h: Round, mass: Mass, remaining: Scalar) -> Scalar:
             bids = mass[: self.grid].sum(axis=0)
-            sold = rule.sell(h, bids, remaining, _weights(theta))
+            sold = rule.sell(h, bids, remaining, weights_in(theta))
             return (bids * winning_probability(bids, sold.quantity)) @ worth(sold, mass[: self.grid])
 
         return jax.vmap(round_of)(jnp.arange(self.rounds), flow, left).sum()
@@ -235,7 +235,8 @@ def _feasible(sold: Sale, h: int, left: float, count: int) -> None:
         )
 
 
-def _weights(theta: Any) -> Any:
+def weights_in(theta: Any) -> Any:
+    """The rule's weights, whether or not a market rides along."""
     return theta.weights if isinstance(theta, InMarket) else theta
 
 

@@ -131,8 +131,7 @@ def crowd_modelling(size: int = 10, horizon: int = 10, *, step_cost: Float64[np.
     Args:
         size: places, at least 3.
         horizon: rounds.
-        step_cost: a cost of standing at a place in a round instead of |a| / size. OpenSpiel keeps one value a place and round, with the
-            step cost of whichever path came there first; its published figures need that table.
+        step_cost: a cost of standing at a place in a round instead of |a| / size: :func:`first_path_costs` for OpenSpiel's figures.
 
     Raises:
         InputError: fewer than 3 places.
@@ -169,6 +168,32 @@ def crowd_modelling(size: int = 10, horizon: int = 10, *, step_cost: Float64[np.
         move=move,
         action_labels=("left", "stay", "right"),
     )
+
+
+def first_path_costs(size: int, horizon: int) -> Float64[np.ndarray, "horizon places"]:
+    """OpenSpiel keeps one step cost a place and round: that of the path its recursion meets first. Its published figures need that table.
+
+    Example:
+        >>> first_path_costs(5, 2).tolist()
+        [[0.0, 0.0, 0.0, 0.0, 0.0], [0.2, 0.0, 0.2, 0.2, 0.2]]
+    """
+    cost, arrived, seen = np.zeros((horizon, size)), set(), set()
+
+    def decide(x: int, h: int, action: int) -> None:
+        if h >= horizon or (x, h) in seen:
+            return
+        seen.add((x, h))
+        cost[h, x] = abs(action - 1) / size
+        for step in range(3):
+            y = (x + step - 1) % size
+            if (y, h) not in arrived:
+                arrived.add((y, h))
+                for push in range(3):
+                    decide((y + push - 1) % size, h + 1, step)
+
+    for x in range(size):
+        decide(x, 0, 1)
+    return cost
 
 
 def crowd_motion(length: int = 20, width: int = 20, horizon: int = 4, *, seed: int = 0) -> MeanFieldGame:

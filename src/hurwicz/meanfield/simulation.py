@@ -62,10 +62,8 @@ def simulate(
     """
     if players < 1 or seeds < 1:
         raise InputError(f"{game.name}: expected players >= 1 and seeds >= 1, got {players} and {seeds}")
-    chances = float64_array(policy, f"{game.name}: policy", shape=game.shape)
-    if bool(np.any(chances < -1e-12)) or float(np.abs(chances.sum(axis=-1) - 1.0).max()) > 1e-6:
-        raise InputError(f"{game.name}: expected policy rows >= 0 that sum to 1")
-    runs = [_run(game, _distribution(chances), players, theta, np.random.default_rng((seed, k))) for k in range(seeds)]
+    chances = drawable(policy, game.name, game.shape)
+    runs = [_run(game, chances, players, theta, np.random.default_rng((seed, k))) for k in range(seeds)]
     return Simulated(np.stack([flow for flow, _ in runs]), np.asarray([total for _, total in runs]))
 
 
@@ -75,7 +73,7 @@ def _run(
     flows, total = np.zeros(game.shape), 0.0
     look, rows = _compiled(game)
     with float64_scope():
-        here = rng.multinomial(players, _distribution(np.asarray(game.begins(theta))))
+        here = rng.multinomial(players, distribution(np.asarray(game.begins(theta))))
         public = game.first_record(theta)
         for h in range(game.horizon):
             chosen = rng.multinomial(here, policy[h])
@@ -84,14 +82,26 @@ def _run(
             total += float((flows[h] * np.asarray(reward)).sum())
             if h + 1 < game.horizon:
                 taken = np.argwhere(chosen)
-                odds = _distribution(rows(h, flows[h], public, theta, taken))
+                odds = distribution(rows(h, flows[h], public, theta, taken))
                 here = rng.multinomial(chosen[chosen > 0], odds).sum(axis=0)
             public = after
     return flows, total
 
 
-def _distribution(rows: Float64[FloatArray, "*batch states"]) -> Float64[FloatArray, "*batch states"]:
-    # the draws of whole numbers are particular about sums
+def drawable(policy: Float64[FloatArray, "*any"], name: str, shape: tuple[int, ...]) -> Float64[FloatArray, "horizon states actions"]:
+    """A policy that draws can be made of.
+
+    Raises:
+        InputError: another shape, or rows that do not sum to 1; ``name`` says whose.
+    """
+    chances = float64_array(policy, f"{name}: policy", shape=shape)
+    if bool(np.any(chances < -1e-12)) or float(np.abs(chances.sum(axis=-1) - 1.0).max()) > 1e-6:
+        raise InputError(f"{name}: expected policy rows >= 0 that sum to 1")
+    return distribution(chances)
+
+
+def distribution(rows: Float64[FloatArray, "*batch cells"]) -> Float64[FloatArray, "*batch cells"]:
+    """Rows that sum to 1 to the last digit: the draws of whole numbers are particular about sums."""
     kept = np.clip(rows, 0.0, None)
     return np.asarray(kept / kept.sum(axis=-1, keepdims=True))
 
