@@ -12,6 +12,7 @@ from hurwicz.equilibria.mean_field import (
     Anderson,
     DampedFixedPoint,
     FictitiousPlay,
+    Iteration,
     MeanFieldProblem,
     OnlineMirrorDescent,
     PriorDescent,
@@ -92,6 +93,29 @@ def test_anderson_needs_fewer_steps_than_what_it_accelerates():
     assert fast.status.ok
     assert plain.status.ok
     assert fast.stats["iterations"] < plain.stats["iterations"] / 2
+
+
+class PlainDescent(Iteration):
+    """An iteration of one's own that is no dataclass."""
+
+    name = "plain descent"
+
+    def init(self, game):
+        return jnp.zeros(game.shape)
+
+    def step(self, game, iterate, t, theta, tau):
+        policy = self.policy(game, iterate)
+        return iterate + action_values(game, flow_of(game, policy, theta), policy, theta, tau)
+
+    def policy(self, game, iterate):
+        return jax.nn.softmax(iterate, axis=-1)
+
+
+def test_an_iteration_of_ones_own_takes_part():
+    found = solve_mean_field(MeanFieldProblem(left_right()), iterations=[PlainDescent()], tolerance=1e-9)
+    assert found.status.ok
+    assert found.value.found_by == "plain descent"
+    assert float(found.value.policy[0, 0, 0]) == pytest.approx(2.0 / 3.0, abs=1e-8)
 
 
 def test_too_long_a_step_is_said_to_miss_not_to_arrive():

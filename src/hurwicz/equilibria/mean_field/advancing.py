@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import dataclasses
 import functools
 from collections.abc import Callable
 from typing import Any
@@ -45,8 +44,8 @@ def last_look(problem: MeanFieldProblem, policy: Table) -> tuple[Float64[np.ndar
 
 
 def _bare(iteration: Iteration) -> tuple[Iteration, tuple[str, ...]]:
-    # an iteration without its step sizes, and what they are called
-    names = tuple(f.name for f in dataclasses.fields(iteration) if isinstance(getattr(iteration, f.name), float))  # type: ignore[arg-type]
+    # an iteration without its step sizes, and what they are called; one that is no dataclass is compiled as it is
+    names = tuple(name for name in getattr(iteration, "__dataclass_fields__", ()) if isinstance(getattr(iteration, name), float))
     return _filled(iteration, names, (None,) * len(names)), names
 
 
