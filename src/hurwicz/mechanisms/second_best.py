@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TypeAlias, TypeVar
+from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 import numpy as np
 from jaxtyping import Float64, Int64
 
 from hurwicz._foundation import InputError
-from hurwicz.mechanisms._arguments import ROUNDING, count, ends
+from hurwicz.mechanisms._arguments import count, ends
 from hurwicz.mechanisms.registry import Entry
+from hurwicz.mechanisms.second_best_curves import Curve, Density, Mirrored, balanced, ironed, reach
 from hurwicz.mechanisms.single_parameter import Bids, Payments, Shares, SingleParameterMechanism
 from hurwicz.settings import Beliefs, Claim, Participants, Property, beliefs, participants
 from hurwicz.typespaces import CorrelatedPrior, DensityPrior, FinitePrior, Prior
 
-_HALVINGS = 100
-_Rule = TypeVar("_Rule")
 _Types: TypeAlias = Float64[np.ndarray, " batch"]
 _Place: TypeAlias = Int64[np.ndarray, " batch"]
 _Nodes: TypeAlias = Float64[np.ndarray, " nodes"]
+_Limits: TypeAlias = Float64[np.ndarray, " values"]
 _Table: TypeAlias = Float64[np.ndarray, "buyer seller"]
 
 
@@ -51,15 +51,16 @@ def myerson_satterthwaite(buyer: Prior, seller: Prior, *, cells: int = 2048) -> 
     maximise E[(v - c) x] subject to E[(phi_1(v) - psi_1(c)) x] >= 0 and monotone interim trade, where
     phi_a(v) = v - a (1 - F(v)) / f(v), psi_a(c) = c + a G(c) / g(c). The solution trades where the ironed phi_alpha(v) >= psi_alpha(c),
     with alpha found by bisection; where the constraint jumps at alpha, two rules are mixed. For finite priors, virtual values are the
-    discrete ones and the result is the linear program's.
+    discrete ones and the result is the linear program's; a finite prior and a density are joined without a grid for the finite one.
 
     Args:
-        buyer: prior over v.
-        seller: prior over c, finite if the buyer's is finite, else with a density.
-        cells: of each type space, for densities: the error falls with their square.
+        buyer: prior over v: finite, empirical, or with a density.
+        seller: prior over c, likewise; the two need not be of one kind.
+        cells: of each type space with a density: the error falls with their square, and in proportion to them where a
+            :class:`~hurwicz.typespaces.Mixture` has atoms, which are spread over their cell.
 
     Raises:
-        InputError: one prior finite and the other not, or one without a density.
+        InputError: types that are no numbers, or a prior that is neither finite nor has a density.
 
     Example:
         >>> from hurwicz.typespaces import Interval, Uniform
@@ -67,21 +68,26 @@ def myerson_satterthwaite(buyer: Prior, seller: Prior, *, cells: int = 2048) -> 
         >>> second = myerson_satterthwaite(uniform, uniform)
         >>> round(second.alpha, 5), round(second.gains, 6), round(second.first_best, 6)  # 1/3, 9/64, 1/6
         (0.33333, 0.140625, 0.166667)
+        >>> from hurwicz.typespaces import Empirical
+        >>> round(myerson_satterthwaite(Empirical([0.5]), uniform).gains, 6)  # a known value can be offered as the price
+        0.125
 
     Source:
         R. Myerson and M. Satterthwaite, "Efficient mechanisms for bilateral trading", Journal of Economic Theory 29 (1983), Theorem 2.
     """
-    if isinstance(buyer, FinitePrior) and isinstance(seller, FinitePrior):
-        return _finite(buyer, seller)
-    for side, prior in (("buyer", buyer), ("seller", seller)):
-        if isinstance(prior, FinitePrior) or not isinstance(prior, DensityPrior):
-            raise InputError(
-                f"myerson_satterthwaite: expected two finite priors or two with a density (pdf, cdf), got {prior!r} for the {side}; "
-                "put the other one on a finite grid"
-            )
-    assert isinstance(buyer, DensityPrior)
-    assert isinstance(seller, DensityPrior)
-    return _smooth(buyer, seller, count("myerson_satterthwaite", "cells", cells, least=8))
+    cells = count("myerson_satterthwaite", "cells", cells, least=8)
+    one, two = _numbers("buyer", buyer), _numbers("seller", seller)
+    if isinstance(one, FinitePrior):
+        return _finite(one, two) if isinstance(two, FinitePrior) else _atoms(one, two, cells)
+    if isinstance(two, FinitePrior):
+        # a seller of cost c is a buyer of value -c, and what the one pays the other gets
+        turned = _atoms(_turned(two), Mirrored(one), cells)
+
+        def payment(values: _Types, costs: _Types) -> _Types:
+            return np.asarray(-turned.payment(-costs, -values), dtype=np.float64)
+
+        return replace(turned, trade=lambda values, costs: turned.trade(-costs, -values), payment=payment)
+    return _smooth(one, two, cells)
 
 
 def second_best_trade(agents: Participants = 2, *, prior: Beliefs = None, cells: int = 2048) -> SingleParameterMechanism:
@@ -150,14 +156,14 @@ def _finite(buyer: FinitePrior, seller: FinitePrior) -> SecondBest:
     weight = f[:, None] * g[None, :]
 
     def rule(alpha: float) -> _Table:
-        up = _ironed((1.0 - alpha) * v + alpha * phi, f)
-        down = _ironed((1.0 - alpha) * c + alpha * psi, g)
+        up = ironed((1.0 - alpha) * v + alpha * phi, f)
+        down = ironed((1.0 - alpha) * c + alpha * psi, g)
         return np.asarray(up[:, None] >= down[None, :], dtype=np.float64)
 
     def budget(x: _Table) -> float:
         return float((weight * (phi[:, None] - psi[None, :]) * x).sum())
 
-    alpha, low, high, mix = _balanced(rule, budget)
+    alpha, low, high, mix = balanced(rule, budget)
     x = (1.0 - mix) * low + mix * high
     bought, sold = x @ g, f @ x
     pays = v * bought - np.concatenate([[0.0], np.cumsum(gap_v[:-1] * bought[:-1])])
@@ -180,89 +186,82 @@ def _finite(buyer: FinitePrior, seller: FinitePrior) -> SecondBest:
     return SecondBest(alpha, float((worth * x).sum()), float(np.maximum(worth, 0.0).sum()), trade, payment, left)
 
 
-class _Curve:
-    """The greatest cost that trades with each value: c*(v), for v from ``start`` on."""
-
-    def __init__(self, v: _Nodes, up: _Nodes, c: _Nodes, down: _Nodes, low: float, high: float) -> None:
-        # down may have flats: the last cost of a flat trades, so search from the right and interpolate in the rising piece after it
-        place = np.searchsorted(down, up, "right")
-        before, after = np.clip(place - 1, 0, len(c) - 1), np.clip(place, 0, len(c) - 1)
-        rise = down[after] - down[before]
-        part = np.where(rise > 0.0, (up - down[before]) / np.where(rise > 0.0, rise, 1.0), 0.0)
-        cost = np.clip(c[before] + part * (c[after] - c[before]), low, high)
-        cost = np.where(place == len(c), high, cost)
-        some = up >= down[0]
-        first = int(np.argmax(some))
-        self.start = float(v[first]) if some.any() else np.inf
-        if some.any() and first > 0 and up[first] > up[first - 1]:
-            self.start = float(v[first - 1] + (v[first] - v[first - 1]) * (down[0] - up[first - 1]) / (up[first] - up[first - 1]))
-        self.values: _Nodes = np.concatenate([[self.start], v[first:]]) if self.start < v[first] else v[first:]
-        self.costs: _Nodes = np.maximum.accumulate(np.concatenate([[low], cost[first:]]) if self.start < v[first] else cost[first:])
-
-    def greatest_cost(self, values: Float64[np.ndarray, "*shape"]) -> Float64[np.ndarray, "*shape"]:
-        return np.asarray(np.where(values >= self.start, np.interp(values, self.values, self.costs), -np.inf), dtype=np.float64)
-
-    def least_value(self, costs: Float64[np.ndarray, "*shape"]) -> Float64[np.ndarray, "*shape"]:
-        if not np.isfinite(self.start):
-            return np.full(costs.shape, np.inf)
-        place = np.searchsorted(self.costs, costs, "left")
-        before, after = np.clip(place - 1, 0, None), np.clip(place, 0, len(self.costs) - 1)
-        rise = self.costs[after] - self.costs[before]
-        part = np.where(rise > 0.0, (costs - self.costs[before]) / np.where(rise > 0.0, rise, 1.0), 0.0)
-        value = self.values[before] + part * (self.values[after] - self.values[before])
-        return np.asarray(np.where(place == len(self.costs), np.inf, np.where(place == 0, self.start, value)), dtype=np.float64)
-
-
-class _Density:
-    """One side with a density on cells of one width: virtual values at their middles, distribution at their borders."""
-
-    def __init__(self, prior: DensityPrior, cells: int, sign: float) -> None:
-        self.low, self.high = ends(prior.space)
-        self.prior = prior
-        self.borders: _Nodes = np.linspace(self.low, self.high, cells + 1)
-        self.middle: _Nodes = 0.5 * (self.borders[1:] + self.borders[:-1])
-        mass = np.diff(np.asarray(prior.cdf(self.borders), dtype=np.float64))
-        width = self.borders[1] - self.borders[0]
-        self.mass: _Nodes = mass / mass.sum()
-        self.some = mass > 1e-14
-        rank = np.asarray(prior.cdf(self.middle), dtype=np.float64)
-        tail = 1.0 - rank if sign > 0 else rank
-        self.rent: _Nodes = -sign * tail / np.maximum(mass / width, 1e-14 / width)
-
-    def virtual(self, alpha: float) -> tuple[_Nodes, _Nodes]:
-        """Types that occur and their ironed virtual values, reaching both ends of the interval."""
-        x = self.middle[self.some]
-        value = _ironed(x + alpha * self.rent[self.some], self.mass[self.some])
-        first = value[0] - (value[1] - value[0]) * (x[0] - self.low) / (x[1] - x[0])
-        last = value[-1] + (value[-1] - value[-2]) * (self.high - x[-1]) / (x[-1] - x[-2])
-        return np.concatenate([[self.low], x, [self.high]]), np.concatenate([[first], value, [last]])
-
-
-def _smooth(buyer: DensityPrior, seller: DensityPrior, cells: int) -> SecondBest:
-    one, two = _Density(buyer, cells, 1.0), _Density(seller, cells, -1.0)
+def _atoms(buyer: FinitePrior, seller: DensityPrior, cells: int) -> SecondBest:
+    # each value has a greatest cost that it trades with, which the inverse of the ironed virtual cost gives
+    (v, f), two = _sorted(buyer), Density(seller, cells, -1.0)
+    gap = np.diff(v, append=v[-1])
+    phi = v - gap * (1.0 - np.cumsum(f)) / f
     below = np.asarray(seller.cdf(two.borders), dtype=np.float64)
     area = np.concatenate([[0.0], np.cumsum(0.5 * (below[1:] + below[:-1]) * np.diff(two.borders))])
 
-    def rule(alpha: float) -> _Curve:
-        return _Curve(*one.virtual(alpha), *two.virtual(alpha), two.low, two.high)
+    def rule(alpha: float) -> _Limits:
+        c, down = two.virtual(alpha)
+        up = ironed((1.0 - alpha) * v + alpha * phi, f)
+        return np.asarray(np.where(up >= down[0], reach(up, c, down, two.low, two.high), -np.inf), dtype=np.float64)
 
-    def parts(curve: _Curve) -> tuple[_Nodes, _Nodes]:
+    def chance(limits: _Limits) -> _Limits:
+        return np.asarray(np.where(np.isfinite(limits), seller.cdf(np.maximum(limits, two.low)), 0.0), dtype=np.float64)
+
+    def handed(limits: _Limits) -> _Limits:
+        # E[what the seller is owed]: the limit itself, whenever it trades
+        return np.asarray(np.where(np.isfinite(limits), limits, 0.0) * chance(limits), dtype=np.float64)
+
+    def budget(limits: _Limits) -> float:
+        return float(f @ (phi * chance(limits) - handed(limits)))
+
+    def gains(limits: _Limits) -> float:
+        spent = handed(limits) - np.where(np.isfinite(limits), np.interp(limits, two.borders, area), 0.0)
+        return float(f @ (v * chance(limits) - spent))
+
+    alpha, low, high, mix = balanced(rule, budget)
+    rules = [(weight, limits) for weight, limits in ((1.0 - mix, low), (mix, high)) if weight > 0.0]
+    bought = np.asarray(sum(w * chance(limits) for w, limits in rules), dtype=np.float64)
+    pays = v * bought - np.concatenate([[0.0], np.cumsum(gap[:-1] * bought[:-1])])
+    mean = float(sum(w * (f @ handed(limits)) for w, limits in rules))
+    left = float(f @ pays) - mean
+
+    def at(values: _Types) -> _Place:
+        return np.asarray(np.abs(values[:, None] - v).argmin(axis=1), dtype=np.int64)
+
+    def trade(values: _Types, costs: _Types) -> _Types:
+        return np.asarray(sum(w * (costs <= limits[at(values)]) for w, limits in rules), dtype=np.float64)
+
+    def gets(costs: _Types) -> _Types:
+        owed = sum(w * (np.where(costs[:, None] <= limits, np.where(np.isfinite(limits), limits, 0.0), 0.0) @ f) for w, limits in rules)
+        return np.asarray(owed, dtype=np.float64)
+
+    def payment(values: _Types, costs: _Types) -> _Types:
+        return np.asarray(pays[at(values)] + gets(costs) - mean - 0.5 * left, dtype=np.float64)
+
+    total = sum(w * gains(limits) for w, limits in rules)
+    return SecondBest(alpha, total, gains(rule(0.0)), trade, payment, left if alpha == 0.0 else 0.0)
+
+
+def _smooth(buyer: DensityPrior, seller: DensityPrior, cells: int) -> SecondBest:
+    one, two = Density(buyer, cells, 1.0), Density(seller, cells, -1.0)
+    below = np.asarray(seller.cdf(two.borders), dtype=np.float64)
+    area = np.concatenate([[0.0], np.cumsum(0.5 * (below[1:] + below[:-1]) * np.diff(two.borders))])
+
+    def rule(alpha: float) -> Curve:
+        return Curve(*one.virtual(alpha), *two.virtual(alpha), two.low, two.high)
+
+    def parts(curve: Curve) -> tuple[_Nodes, _Nodes]:
         # for the middle of every cell of values: P(trade) and E[c 1(trade)]
         cost = curve.greatest_cost(one.middle)
         reach = np.clip(cost, two.low, two.high)
         chance = np.where(np.isfinite(cost), seller.cdf(reach), 0.0)
         return chance, np.where(np.isfinite(cost), reach * chance - np.interp(reach, two.borders, area), 0.0)
 
-    def budget(curve: _Curve) -> float:
+    def budget(curve: Curve) -> float:
         chance, _ = parts(curve)
         cost = curve.greatest_cost(one.middle)
         return float(one.mass @ (one.middle * chance + one.rent * chance * one.some - np.where(np.isfinite(cost), cost, 0.0) * chance))
 
-    def gains(curve: _Curve) -> float:
+    def gains(curve: Curve) -> float:
         chance, spent = parts(curve)
         return float(one.mass @ (one.middle * chance - spent))
 
-    alpha, low, high, mix = _balanced(rule, budget)
+    alpha, low, high, mix = balanced(rule, budget)
     curves = ((1.0 - mix, low), (mix, high)) if mix > 0.0 else ((1.0, low),)
 
     def bought(values: Float64[np.ndarray, "*shape"]) -> Float64[np.ndarray, "*shape"]:
@@ -303,23 +302,22 @@ def _smooth(buyer: DensityPrior, seller: DensityPrior, cells: int) -> SecondBest
     return SecondBest(alpha, sum(w * gains(curve) for w, curve in curves), first, trade, payment, left if alpha == 0.0 else 0.0)
 
 
-def _balanced(rule: Callable[[float], _Rule], budget: Callable[[_Rule], float]) -> tuple[float, _Rule, _Rule, float]:
-    # the least alpha whose rule needs no subsidy, the rules just below and at it, and the mixture of them that balances
-    low = rule(0.0)
-    if budget(low) >= -ROUNDING:
-        return 0.0, low, low, 0.0
-    left, right, high = 0.0, 1.0, rule(1.0)
-    for _ in range(_HALVINGS):
-        middle = 0.5 * (left + right)
-        if not left < middle < right:
-            break
-        found = rule(middle)
-        if budget(found) < 0.0:
-            left, low = middle, found
-        else:
-            right, high = middle, found
-    short, over = budget(low), budget(high)
-    return right, low, high, 1.0 if over <= short else min(1.0, -short / (over - short))
+def _numbers(side: str, prior: Prior) -> FinitePrior | DensityPrior:
+    # priors of one kind of two: a mass function, or a density
+    ends(prior.space)  # refuses types that are not numbers
+    if prior.space.size is not None:
+        return prior if isinstance(prior, FinitePrior) else FinitePrior(*prior.quadrature(1))
+    if not isinstance(prior, DensityPrior):
+        raise InputError(
+            f"myerson_satterthwaite: expected a finite prior or one with a density (pdf, cdf), got {type(prior).__name__} for the {side}; "
+            "put it on a finite grid"
+        )
+    return prior
+
+
+def _turned(prior: FinitePrior) -> FinitePrior:
+    values, mass = prior.quadrature(1)
+    return FinitePrior(-values, mass)
 
 
 def _sorted(prior: FinitePrior) -> tuple[_Nodes, _Nodes]:
@@ -328,15 +326,6 @@ def _sorted(prior: FinitePrior) -> tuple[_Nodes, _Nodes]:
     order = np.argsort(values)
     some = prior.probabilities[order] > 0.0
     return values[order][some], prior.probabilities[order][some]
-
-
-def _ironed(values: _Nodes, weights: _Nodes) -> _Nodes:
-    # the nearest nondecreasing function, in the norm of the prior: constant where the virtual value falls
-    if bool(np.all(np.diff(values) >= 0.0)):
-        return values
-    from scipy.optimize import isotonic_regression
-
-    return np.asarray(isotonic_regression(values, weights=weights).x, dtype=np.float64)
 
 
 ENTRIES: tuple[Entry, ...] = (Entry("second_best_trade", "trade", second_best_trade, most=2),)

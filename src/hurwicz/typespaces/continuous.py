@@ -270,7 +270,7 @@ class Independent:
 
 
 def _merged(
-    parts: Sequence[tuple[Shaped[NDArray[Any], "types"], Float64[FloatArray, "types"]]],
+    parts: Sequence[tuple[Shaped[NDArray[Any], "_types"], Float64[FloatArray, "_types"]]],
 ) -> tuple[Float64[FloatArray, "atoms"], Float64[FloatArray, "atoms"]]:
     if not parts:
         return np.zeros(0), np.zeros(0)
