@@ -209,15 +209,14 @@ def test_tolls_spread_the_crowd(beach: tuple[dict[str, Any], Path]) -> None:
     assert (out / "report.html").read_text().count("<svg") == 3
 
 
-def test_ctrl_c_keeps_the_best_and_resume_ends_where_an_unbroken_run_does(tmp_path: Path) -> None:
-    scenario = tmp_path / "s.toml"
-    scenario.write_text(toml("beach_bar", BEACH | {"steps": 30, "iterations": 2000}))
+def stopped_by_hand(scenario: Path, out: Path) -> dict[str, Any]:
+    """``hurwicz run``, interrupted once it has written a checkpoint: its result."""
     # a shell that starts a process in the background has it ignore the signal: the process listens again
     code = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); from hurwicz.cli import main; main()"
-    command = [sys.executable, "-c", code, "run", str(scenario), "--out", str(tmp_path / "out")]
+    command = [sys.executable, "-c", code, "run", str(scenario), "--out", str(out)]
     environment = {**os.environ, "COLUMNS": "140"}
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
-    kept = tmp_path / "out" / "checkpoint-seed0.npz"
+    kept = out / "checkpoint-seed0.npz"
     ends = time.monotonic() + 300.0
     while not kept.exists() and process.poll() is None and time.monotonic() < ends:
         time.sleep(0.02)
@@ -227,16 +226,47 @@ def test_ctrl_c_keeps_the_best_and_resume_ends_where_an_unbroken_run_does(tmp_pa
     assert "the result is the best so far" in said
     assert "--resume" in said
     assert "Traceback" not in said
-    stopped = json.loads((tmp_path / "out" / "result.json").read_text())
+    stopped: dict[str, Any] = json.loads((out / "result.json").read_text())
     assert stopped["status"] == "interrupted"
     assert 10 <= len(stopped["history"]["0"]) < 30
-    assert "Stopped by hand" in (tmp_path / "out" / "report.html").read_text()
+    assert "Stopped by hand" in (out / "report.html").read_text()
+    return stopped
+
+
+def test_ctrl_c_keeps_the_best_and_resume_ends_where_an_unbroken_run_does(tmp_path: Path) -> None:
+    scenario = tmp_path / "s.toml"
+    scenario.write_text(toml("beach_bar", BEACH | {"steps": 30, "iterations": 2000}))
+    stopped = stopped_by_hand(scenario, tmp_path / "out")
     whole = run_scenario(load_scenario(scenario), out=tmp_path / "out", resume=True).result
     unbroken = run_scenario(load_scenario(scenario)).result
     assert whole["status"] == "done"
     assert whole["history"]["0"][: len(stopped["history"]["0"])] == stopped["history"]["0"]
     assert whole["history"] == unbroken["history"]
     assert whole["tolls"] == unbroken["tolls"]
+
+
+@pytest.mark.slow
+def test_an_auction_stopped_by_hand_goes_on_and_is_audited_among_few_players(tmp_path: Path, hurwicz: Command) -> None:
+    example = (ROOT / "examples" / "batched_auction.toml").read_text()
+    assert "\nsteps = 40\n" in example
+    small = {"grid": 6, "tau": 0.02, "iterations": 2000, "evaluations": 2, "players": [3, 6]}
+    scenario, out = tmp_path / "s.toml", tmp_path / "out"
+    scenario.write_text(example.replace("\nsteps = 40\n", "\nsteps = 30\n") + "".join(f"{k} = {json.dumps(v)}\n" for k, v in small.items()))
+    stopped = stopped_by_hand(scenario, out)
+    among = {"equilibrium_of_3_players", "equilibrium_of_6_players", "revenue_in_the_large"}
+    assert not among & {finding["property"] for finding in stopped["audit"]}  # nobody is kept waiting for the prompt
+    code, shown, said = hurwicz("run", scenario, "--out", out, "--resume")
+    assert code == 0, said
+    assert "equilibrium of 3 players" in shown
+    whole = json.loads((out / "result.json").read_text())
+    assert whole["status"] == "done"
+    assert len(whole["history"]["0"]) == 30
+    assert whole["history"]["0"][: len(stopped["history"]["0"])] == stopped["history"]["0"]
+    assert whole["objective"] >= stopped["objective"]
+    audited = {finding["property"]: finding for finding in whole["audit"]}
+    assert among <= set(audited)
+    assert audited["revenue_in_the_large"]["effort"]["mean_field_revenue"] == pytest.approx(whole["revenue"], abs=1e-9)
+    assert set(audited["revenue_in_the_large"]["effort"]["gaps"]) == {"3", "6"}
 
 
 def test_every_key_is_explained() -> None:

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from hurwicz._foundation import FloatArray, float64_scope
-from hurwicz.scenarios.mean_field.auction_page import auction_page, auction_tables
+from hurwicz.scenarios.mean_field.auction_page import BEFORE, auction_page, auction_tables
 from hurwicz.scenarios.mean_field.learning import Checkpoints, Learned, by_gradient, equilibrium_keys, learn, learning_keys, told_of
 from hurwicz.scenarios.mean_field.schema import BatchedAuctionScenario
 from hurwicz.scenarios.running import Progress, Run
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from hurwicz.meanfield import SellingRule, Setting
     from hurwicz.reports.auction_outcome import AuctionOutcome
 
-BEFORE, RESERVES, POSTED = "first price, equal shares a round", "first price, best reserves", "best posted prices"
+RESERVES, POSTED = "first price, best reserves", "best posted prices"
 _KEYS = {"posted": "price", "reserve": "reserve", "first_price": "price"}
 _SOFTNESS = 1e-3  # of the simple rule that a table or a network starts from: nearer to it, a gradient hardly moves it
 _GRID = 100  # of the literature

@@ -9,15 +9,16 @@ import numpy as np
 
 from hurwicz.reports import Page, number
 from hurwicz.reports.mean_field import bars_plot, learning_plot, mean_bids_plot, payment_plot, rounds_plot
+from hurwicz.scenarios.mean_field.learning import Learned, say_on
 from hurwicz.scenarios.tables import text_table
 
 if TYPE_CHECKING:
     from hurwicz.audits import Finding
     from hurwicz.meanfield import Setting
     from hurwicz.scenarios.mean_field.auction import Measured
-    from hurwicz.scenarios.mean_field.learning import Learned
     from hurwicz.scenarios.mean_field.schema import BatchedAuctionScenario
 
+BEFORE = "first price, equal shares a round"
 _VALUES = (0.2, 0.4, 0.6, 0.8, 0.95)
 
 
@@ -66,8 +67,6 @@ def _rows(setting: Setting, rules: Mapping[str, Measured], result: Mapping[str, 
 
 
 def _bids_table(setting: Setting, rules: Mapping[str, Measured]) -> Any:
-    from hurwicz.scenarios.mean_field.auction import BEFORE
-
     before, after = rules[BEFORE].outcome.bids, rules["learned"].outcome.bids
     last = setting.auction.rounds - 1
     rounds = [0] if last == 0 else [0, last]
@@ -90,8 +89,6 @@ def auction_page(
     findings: Sequence[Finding],
 ) -> Page:
     """The report: figures, the learning curve, bids, payments, revenue and quantities by rule."""
-    from hurwicz.scenarios.mean_field.auction import BEFORE
-
     wanted, best = what_is_wanted(setting.objective), rules["learned"]
     page = Page(name, _title(name, setting).removeprefix(f"{name}: "))
     page.figures(
@@ -103,10 +100,7 @@ def auction_page(
             "seconds": result["seconds"],
         }
     )
-    if learned.interrupted:
-        page.text(f"Stopped by hand after {sum(learned.steps.values())} steps; this is the best until then. --resume goes on.")
-    for note in result["notes"]:
-        page.text(f"Note: {note}.")
+    say_on(page, learned, result["notes"])
     page.heading("What the rules earn")
     bars = {rule: measured.design.objective for rule, measured in rules.items()}
     page.plot(lambda: bars_plot(bars, xlabel=wanted, ceiling=result["ceiling"], marked=["learned"]))

@@ -6,12 +6,11 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Float64
 
-from hurwicz._foundation import FloatArray, float64_scope
+from hurwicz._foundation import float64_scope
 from hurwicz.reports import Page, number
 from hurwicz.reports.mean_field import crowd_plot, learning_plot, toll_plot
-from hurwicz.scenarios.mean_field.learning import Checkpoints, Learned, by_gradient, equilibrium_keys, learn, learning_keys, told_of
+from hurwicz.scenarios.mean_field.learning import Checkpoints, Learned, by_gradient, equilibrium_keys, learn, learning_keys, say_on, told_of
 from hurwicz.scenarios.mean_field.schema import BeachBarScenario
 from hurwicz.scenarios.running import Progress, Run
 from hurwicz.scenarios.tables import text_table
@@ -69,19 +68,12 @@ def run_beach_bar(scenario: BeachBarScenario, name: str, progress: Progress, che
         "notes": [] if learned.best.objective > free.objective else ["the tolls learned do not lower the congestion: raise steps"],
         "seconds": time.perf_counter() - began,
     }
-    page = _page(name, scenario, learned, free, tolls, result)
-    message = told_of(learned, checkpoints)
-    return Run(result, page, _tables(name, scenario, free, learned, tolls, result), message=message, interrupted=learned.interrupted)
+    page, tables = _page(name, scenario, free, learned, result), _tables(name, scenario, free, learned, result)
+    return Run(result, page, tables, message=told_of(learned, checkpoints), interrupted=learned.interrupted)
 
 
-def _tables(
-    name: str,
-    scenario: BeachBarScenario,
-    free: MeanFieldDesign,
-    learned: Learned,
-    tolls: Float64[FloatArray, " places"],
-    result: dict[str, Any],
-) -> list[Any]:
+def _tables(name: str, scenario: BeachBarScenario, free: MeanFieldDesign, learned: Learned, result: dict[str, Any]) -> list[Any]:
+    tolls = result["tolls"]
     rows: list[list[Any]] = [
         [what, values["before"], values["after"]]
         for what, values in (
@@ -92,7 +84,7 @@ def _tables(
         )
     ]
     last = [free.flow[-1].sum(axis=1), learned.best.flow[-1].sum(axis=1)]
-    places = [[k, float(tolls[k]), *(f"{100 * shares[k]:.1f} %" for shares in last)] for k in range(scenario.places)][:30]
+    places = [[k, tolls[k], *(f"{100 * shares[k]:.1f} %" for shares in last)] for k in range(scenario.places)][:30]
     return [
         text_table(
             f"{name}: {scenario.places} places, {scenario.rounds} rounds, bar at {scenario.places // 2}",
@@ -104,15 +96,8 @@ def _tables(
     ]
 
 
-def _page(
-    name: str,
-    scenario: BeachBarScenario,
-    learned: Learned,
-    free: MeanFieldDesign,
-    tolls: Float64[FloatArray, " places"],
-    result: dict[str, Any],
-) -> Page:
-    bar = scenario.places // 2
+def _page(name: str, scenario: BeachBarScenario, free: MeanFieldDesign, learned: Learned, result: dict[str, Any]) -> Page:
+    bar, tolls = scenario.places // 2, np.asarray(result["tolls"])
     page = Page(
         name, f"A beach of {scenario.places} places with a bar at {bar}, {scenario.rounds} rounds; tolls of at most {scenario.price_cap:g}"
     )
@@ -125,10 +110,7 @@ def _page(
             "seconds": result["seconds"],
         }
     )
-    if learned.interrupted:
-        page.text(f"Stopped by hand after {sum(learned.steps.values())} steps; this is the best until then. --resume goes on.")
-    for note in result["notes"]:
-        page.text(f"Note: {note}.")
+    say_on(page, learned, result["notes"])
     page.heading("Where people are")
     page.plot(lambda: crowd_plot(free.flow.sum(axis=2), learned.best.flow.sum(axis=2), bar=bar))
     page.heading("The tolls")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hurwicz._foundation import InputError
+from hurwicz.reports import Page
 from hurwicz.scenarios.mean_field.schema import Designed
 from hurwicz.scenarios.running import Progress
 
@@ -158,22 +159,19 @@ def by_gradient(scenario: Designed, problem: DesignProblem, *, rate: float) -> C
     """
     import optax
 
-    from hurwicz.designers import meanfield_adjoint
+    from hurwicz.designers import falling_entropy, meanfield_adjoint
 
+    # half of the steps are left for the weight that counts
+    falling = None if scenario.tau_start is None else falling_entropy(scenario.tau_start, problem.tau, steps=scenario.steps, settled=0.5)
     return partial(
         meanfield_adjoint,
         problem,
         differentiate=scenario.differentiate,
         optimiser=optax.adam(optax.cosine_decay_schedule(scenario.learning_rate or rate, scenario.steps)),
         steps=scenario.steps,
-        entropy=None if scenario.tau_start is None else partial(_falling, scenario.tau_start, problem.tau, scenario.steps),
+        entropy=falling,
         smoothing=scenario.smoothing,
     )
-
-
-def _falling(first: float, last: float, steps: int, k: int) -> float:
-    # geometric until halfway: what is left is spent at the weight that counts
-    return float(first * (last / first) ** min(1.0, 2.0 * k / steps))
 
 
 def equilibrium_keys(scenario: Designed, *, tau: float, rate: float, iterations: int) -> dict[str, Any]:
@@ -195,6 +193,14 @@ def told_of(learned: Learned, checkpoints: Checkpoints) -> str:
         return ""
     kept = "" if checkpoints.folder is None else f"; it is kept in {checkpoints.folder}, and --resume goes on from there"
     return f"interrupted after {sum(learned.steps.values())} steps: the result is the best so far{kept}"
+
+
+def say_on(page: Page, learned: Learned, notes: Sequence[str]) -> None:
+    """What the page says before all else: whether it was interrupted, and the notes."""
+    if learned.interrupted:
+        page.text(f"Stopped by hand after {sum(learned.steps.values())} steps; this is the best until then. --resume goes on.")
+    for note in notes:
+        page.text(f"Note: {note}.")
 
 
 def learning_keys(learned: Learned, shape: dict[str, Any]) -> dict[str, Any]:
