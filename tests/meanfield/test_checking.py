@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from hurwicz._foundation import InputError, NotFiniteError
-from hurwicz.meanfield import BatchedAuction, FirstPrice, MeanFieldGame, PostedPrice, Sale, from_transition, left_right
+from hurwicz.meanfield import BatchedAuction, FirstPrice, MeanFieldGame, PostedPrice, Sale, TableRule, from_transition, left_right
 
 
 def two_rooms(**fields):
@@ -47,6 +47,35 @@ def test_a_sound_game_passes():
     # a kink on the way is no fault
     two_rooms(reward=lambda h, flow, theta: jnp.maximum(flow - 0.3, 0.0)).check()
     two_rooms(reward=lambda h, flow, theta: theta["toll"] * flow).check({"toll": jnp.asarray(0.3)})
+
+
+def taxed(h, flow, theta):
+    return -2.0 * flow.sum(axis=1, keepdims=True) - jnp.square(theta)[:, None] - 0.05 * jnp.arange(2.0)
+
+
+def test_rules_in_single_precision_are_no_fault():
+    tolls = jnp.full(2, 0.4, jnp.float32)
+    two_rooms(reward=taxed).check(tolls)
+    # a table whose rows sum to 1 up to single precision, in theta or in the game
+    table = jax.nn.softmax(jnp.asarray(np.random.default_rng(3).normal(size=(2, 2, 2)), jnp.float32), axis=-1)
+    assert np.abs(np.asarray(table, dtype=np.float64).sum(axis=-1) - 1.0).max() > 1e-9
+    two_rooms(transition=lambda h, flow, theta: theta).check(table)
+    two_rooms(transition=lambda h, flow, theta: table).check()
+    narrow = jax.tree.map(lambda leaf: leaf.astype(jnp.float32), TableRule(4).init(jax.random.key(0), 2))
+    BatchedAuction(rounds=2, supply=0.5, grid=4, re_entry=0.5).game(TableRule(4)).check(narrow, draws=1)
+
+
+def test_values_of_all_rounds_come_before_any_derivative():
+    # round 0 has a slope that is hidden, round 2 has a NaN: the NaN is what matters first, in either precision
+    late = lambda h: jnp.where((h == 2) & (jnp.arange(2) == 1), jnp.nan, 0.0)[:, None]  # noqa: E731
+    game = two_rooms(reward=lambda h, flow, theta: STOPPED(h, flow, theta) + taxed(h, flow, theta) + late(h))
+    for kind in (jnp.float32, jnp.float64):
+        with pytest.raises(NotFiniteError, match=r"from the reward, got nan in round 2, state 1, action 0"):
+            game.check(jnp.full(2, 0.4, kind))
+
+
+def doubled_start(theta):
+    return jnp.asarray([1.0, 1.0])
 
 
 @pytest.mark.parametrize(
@@ -97,6 +126,11 @@ def test_a_sound_game_passes():
             InputError,
             r"can differentiate; in round 0",
         ),
+        ({"reward": lambda h, flow: flow}, InputError, r"reward of \(h, flow, theta\), got TypeError in round 0"),
+        ({"reward": lambda h, flow, theta: flow @ jnp.ones(3)}, InputError, r"got TypeError in round 0: .*\(2,2\)|contracting"),
+        ({"reward": lambda h, flow, theta: [1.0, 2.0, 3.0][h] * flow}, InputError, r"TracerIntegerConversionError in round 0.*not lists"),
+        ({"reward": lambda h, flow, theta: theta["toll"] * flow}, InputError, r"reward of \(h, flow, theta\), got TypeError in round 0"),
+        ({"start": doubled_start}, InputError, r"start >= 0 that sums to 1, got a sum of 2"),
         (
             {"reward": STOPPED},
             InputError,
@@ -108,7 +142,23 @@ def test_a_sound_game_passes():
             r"derivative of the move that differences show",
         ),
     ],
-    ids=["row sum", "negative", "range", "nan", "nan slope", "numpy", "branch", "callback", "hidden slope", "hidden slope of the move"],
+    ids=[
+        "row sum",
+        "negative",
+        "range",
+        "nan",
+        "nan slope",
+        "numpy",
+        "branch",
+        "callback",
+        "arity",
+        "product",
+        "list",
+        "no theta",
+        "start",
+        "hidden slope",
+        "hidden slope of the move",
+    ],
 )
 def test_what_is_wrong_is_named(fields, error, message):
     game = two_rooms(**fields)

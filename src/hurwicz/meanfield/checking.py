@@ -11,32 +11,116 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
-from hurwicz._foundation import FloatArray, InputError, NotFiniteError, float64_scope
+from hurwicz._foundation import FloatArray, HurwiczError, InputError, NotFiniteError, float64_scope
+from hurwicz.meanfield.evaluation import Flow
 from hurwicz.meanfield.game import Mass, MeanFieldGame, Public, Round, Rules
 
 _STEP = 1e-6  # of central differences in float64
 _AGREE = 1e-4  # relative
 _TABLE = 2_000_000  # entries of transition tables up to which every single probability is looked at
+# what a user's function may raise: its own mistakes, and what JAX says of shapes and types
+USERS_ERRORS = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, NotImplementedError, AssertionError)
+ROUNDING = 1e-6  # by which sums, probabilities and rewards may be off: tables made in float32 are, by a few 1e-8
 
 
 def check_game(game: MeanFieldGame, theta: Rules, *, draws: int, seed: int, gradients: bool) -> None:
     """See :meth:`MeanFieldGame.check`."""
     rng = np.random.default_rng(seed)
     with float64_scope():
-        rewards, moves, record, slopes = (jax.jit(f) for f in (game.rewards, _moves(game), game.next_record, _slopes(game)))
-        public = _tried(game, "record_start", 0, game.first_record, theta)
+        theta = in_float64(theta)
+        _starts(game, theta)
+        values, rounds = _Values(game), []
+        public = _first_record(game, theta)
         for h in range(game.horizon):
             flows = list(_flows(game, draws, rng))
+            rounds.append((flows, public))
             for flow, other in zip(flows, (*flows[1:], flows[0]), strict=True):
-                if game.inspect is not None:
-                    game.inspect(h, flow, public, theta)
-                paid = np.asarray(_tried(game, "reward", h, rewards, h, flow, public, theta))
-                _shaped(game, "reward", paid, (game.states, game.actions), h)
-                _in_range(game, paid, h)
-                _kept(game, h, _tried(game, "move", h, moves, h, flow, other, public, theta))
-            if gradients:
+                values(h, flow, other, public, theta)
+            public = values.after(h, flows[0], public, theta)
+        if gradients:
+            # values of all rounds first: a NaN in a late round is no matter of derivatives in an early one
+            slopes = jax.jit(_slopes(game))
+            for h, (flows, public) in enumerate(rounds):
                 _differentiable(game, h, flows, public, theta, slopes, rng)
-            public = _tried(game, "record", h, record, h, flows[0], public, theta)
+
+
+def check_flow(game: MeanFieldGame, flow: Flow, theta: Rules = None) -> None:
+    """Look at the game's functions along one flow, round by round, and raise the error that names the first that is wrong.
+
+    Args:
+        game: the game.
+        flow: L, (horizon, states, actions).
+        theta: the rules.
+
+    Raises:
+        InputError: as :meth:`MeanFieldGame.check`, derivatives left out.
+        NotFiniteError: as there.
+
+    Example:
+        >>> from hurwicz.meanfield import left_right
+        >>> game = left_right()
+        >>> check_flow(game, jnp.full(game.shape, 1 / 6))
+    """
+    rng = np.random.default_rng(0)
+    with float64_scope():
+        theta = in_float64(theta)
+        _starts(game, theta)
+        values, public = _Values(game), _first_record(game, theta)
+        for h in range(game.horizon):
+            here, other = jnp.asarray(flow[h]), next(_flows(game, 1, rng))
+            values(h, here, other, public, theta)
+            public = values.after(h, here, public, theta)
+
+
+def in_float64(tree: Any) -> Any:
+    """Real leaves in float64: rules are made in float32 by JAX's default, where a difference of 1e-6 is lost in rounding."""
+
+    def wide(leaf: Any) -> Any:
+        real = isinstance(leaf, float) or (hasattr(leaf, "dtype") and jnp.issubdtype(leaf.dtype, jnp.floating))
+        return jnp.asarray(leaf, jnp.float64) if real else leaf
+
+    return jax.tree.map(wide, tree)
+
+
+class _Values:
+    """One round's values, looked at; compiled once for all rounds."""
+
+    def __init__(self, game: MeanFieldGame) -> None:
+        self.game = game
+        self.rewards, self.moves, self.record = (jax.jit(f) for f in (game.rewards, _moves(game), game.next_record))
+
+    def __call__(self, h: int, flow: Mass, other: Mass, public: Public, theta: Rules) -> None:
+        game = self.game
+        if game.inspect is not None:
+            _tried(game, "inspect", h, game.inspect, h, flow, public, theta)
+        paid = np.asarray(_tried(game, "reward", h, self.rewards, h, flow, public, theta))
+        _shaped(game, "reward", paid, (game.states, game.actions), h)
+        _in_range(game, paid, h)
+        _kept(game, h, _tried(game, "move", h, self.moves, h, flow, other, public, theta))
+
+    def after(self, h: int, flow: Mass, public: Public, theta: Rules) -> Public:
+        """The public record of the next round."""
+        following = in_float64(_tried(self.game, "record", h, self.record, h, flow, public, theta))
+        if any(bool(np.isnan(leaf).any()) for leaf in _real(following)):
+            raise NotFiniteError(f"{self.game.name}: expected numbers from the record, got nan in round {h}")
+        return following
+
+
+def _real(tree: Any) -> list[FloatArray]:
+    return [np.asarray(leaf) for leaf in jax.tree.leaves(tree) if jnp.issubdtype(jnp.asarray(leaf).dtype, jnp.floating)]
+
+
+def _first_record(game: MeanFieldGame, theta: Rules) -> Public:
+    return in_float64(_tried(game, "record_start", 0, game.first_record, theta))
+
+
+def _starts(game: MeanFieldGame, theta: Rules) -> None:
+    begin = np.asarray(_tried(game, "start", 0, game.begins, theta), dtype=np.float64)
+    _shaped(game, "start", begin, (game.states,), 0)
+    if bool(np.any(begin < -ROUNDING)) or abs(float(begin.sum()) - 1.0) > ROUNDING:
+        raise InputError(
+            f"{game.name}: expected a start >= 0 that sums to 1, got a sum of {begin.sum():.9g} and a least share of {begin.min():.6g}"
+        )
 
 
 def _flows(game: MeanFieldGame, draws: int, rng: np.random.Generator) -> Iterator[Mass]:
@@ -55,11 +139,29 @@ def _flows(game: MeanFieldGame, draws: int, rng: np.random.Generator) -> Iterato
 def _tried(game: MeanFieldGame, what: str, h: int, function: Callable[..., Any], *given: Any) -> Any:
     try:
         return function(*given)
-    except jax.errors.JAXTypeError as error:
+    except HurwiczError:
+        raise
+    except (jax.errors.JAXTypeError, jax.errors.JAXIndexError) as error:
         raise InputError(
             f"{game.name}: expected a {what} that JAX can trace, got {type(error).__name__} in round {h}; use jax.numpy instead of numpy, "
-            "jnp.where instead of if, and index arrays with the round"
+            "jnp.where instead of if, and index arrays with the round, not lists"
         ) from error
+    except USERS_ERRORS as error:
+        public = "" if game.record is None else ", public"
+        takes = {
+            "reward": f"(h, flow, theta{public})",
+            "move": f"(h, mass, flow, theta{public})",
+            "record": "(h, flow, public, theta)",
+            "inspect": "(h, flow, public, theta)",
+        }
+        raise InputError(
+            f"{game.name}: expected a {what} of {takes.get(what, '(theta)')}, got {type(error).__name__} in round {h}: {first_line(error)}"
+        ) from error
+
+
+def first_line(error: Exception) -> str:
+    """What an error says, without its explanation."""
+    return (str(error).strip() or "no message").splitlines()[0]
 
 
 def _shaped(game: MeanFieldGame, what: str, array: FloatArray, shape: tuple[int, ...], h: int) -> None:
@@ -83,7 +185,8 @@ def _in_range(game: MeanFieldGame, paid: FloatArray, h: int) -> None:
     if game.reward_range is None:
         return
     least, greatest = game.reward_range
-    wrong = (paid < least - 1e-12) | (paid > greatest + 1e-12)
+    slack = ROUNDING * max(1.0, abs(least), abs(greatest))
+    wrong = (paid < least - slack) | (paid > greatest + slack)
     if wrong.any():
         where = tuple(int(i) for i in np.argwhere(wrong)[0])
         raise InputError(
@@ -121,18 +224,18 @@ def _moves(game: MeanFieldGame) -> Callable[..., _Moved]:
 def _kept(game: MeanFieldGame, h: int, moved: _Moved) -> None:
     went, bent, sums, least = (np.asarray(part) for part in moved)
     _shaped(game, "move", went, (game.states,), h)
-    if float(bent) > 1e-12:
+    if float(bent) > ROUNDING:
         raise InputError(f"{game.name}: expected the move of round {h} to be linear in the mass that is moved; it is not")
     _finite(game, "the move", sums, h)
-    off = np.abs(sums - 1.0) > 1e-9
+    off = np.abs(sums - 1.0) > ROUNDING
     if off.any():
         where = tuple(int(i) for i in np.argwhere(off)[0])
         raise InputError(
             f"{game.name}: expected transition rows that sum to 1, so that the move keeps the mass; "
             f"got a sum of {sums[where]:.9g} in round {h}, {_place(where)}"
         )
-    if bool(np.any(least < -1e-12)):
-        where = tuple(int(i) for i in np.argwhere(least < -1e-12)[0])
+    if bool(np.any(least < -ROUNDING)):
+        where = tuple(int(i) for i in np.argwhere(least < -ROUNDING)[0])
         raise InputError(f"{game.name}: expected transition probabilities >= 0, got {least[where]:.6g} in round {h}, {_place(where)}")
 
 
@@ -188,7 +291,7 @@ def _differentiable(
         toward = jnp.asarray(rng.normal(size=size))
         try:
             found = slopes(h, flow, public, theta, weight, value, toward)
-        except (ValueError, NotImplementedError, TypeError) as error:
+        except USERS_ERRORS as error:
             raise InputError(
                 f"{game.name}: expected a reward and a move that JAX can differentiate; in round {h} it says "
                 f"{type(error).__name__}: {error}"
