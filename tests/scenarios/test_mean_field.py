@@ -209,6 +209,14 @@ def test_tolls_spread_the_crowd(beach: tuple[dict[str, Any], Path]) -> None:
     assert (out / "report.html").read_text().count("<svg") == 3
 
 
+def test_entropy_that_falls_and_smoothing_are_another_way_to_the_tolls(beach: tuple[dict[str, Any], Path]) -> None:
+    result = run_scenario(build_scenario("beach_bar", BEACH | {"tau_start": 0.5, "smoothing": 0.05})).result
+    plain, other = beach[0]["history"]["0"], result["history"]["0"]
+    assert other[0] == pytest.approx(plain[0], abs=1e-12)  # values are those of the rules themselves, at tau
+    assert other[-1] != plain[-1]
+    assert result["congestion"]["after"] < 0.8 * result["congestion"]["before"]
+
+
 def stopped_by_hand(scenario: Path, out: Path) -> dict[str, Any]:
     """``hurwicz run``, interrupted once it has written a checkpoint: its result."""
     # a shell that starts a process in the background has it ignore the signal: the process listens again
