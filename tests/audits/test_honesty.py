@@ -191,16 +191,19 @@ def test_a_narrow_bump_is_climbed(where):
 
 def test_time_limits_bind_in_every_part_of_the_search(auction):
     class Slow(auction):
+        asked = 0
+
         def outcome(self, reports):
+            Slow.asked += 1
             time.sleep(5e-4)
             return super().outcome(reports)
 
     spaces = dict.fromkeys(("ann", "bob", "cyd"), Interval(0.0, 1.0))
     effort = Effort(seconds=0.5, samples=1024)
     for name in ("DSIC", "BIC", "interim_IR", "efficiency", "ex_post_IR"):
-        begun = time.perf_counter()
+        Slow.asked = 0
         (finding,) = audit(Slow(spaces, second_price=True), [name], prior=uniform_over(spaces), effort=effort)
-        assert time.perf_counter() - begun < 20.0, name  # seconds here, an hour without the limit
+        assert Slow.asked < 20_000, (name, Slow.asked)  # of half a millisecond each; millions without the limit
         assert finding.verdict is Verdict.NOT_REFUTED
     grid = dict.fromkeys(spaces, Finite(np.linspace(0.0, 1.0, 20)))
     (finding,) = audit(Slow(grid, second_price=True), ["DSIC"], effort=Effort(seconds=0.2))

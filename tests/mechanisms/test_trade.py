@@ -151,9 +151,9 @@ def test_a_hundred_thousand_traders_clear_in_milliseconds() -> None:
     bids = np.random.default_rng(0).random((1, 100_000))
     seconds = []
     for _ in range(5):
-        begun = time.perf_counter()
+        begun = time.process_time()  # of the CPU: what else runs on the machine does not count
         shares, paid = mechanism.decide(bids)
-        seconds.append(time.perf_counter() - begun)
+        seconds.append(time.process_time() - begun)
     print(f"McAfee, 100,000 traders: {1e3 * min(seconds):.1f} ms")
     assert min(seconds) < 0.1
     assert shares[0, :50_000].sum() == shares[0, 50_000:].sum() > 20_000
