@@ -22,6 +22,7 @@ NAMES = (
     "ppo",
     "winner_determination",
     "audit",
+    "audit_peers",
     "mean_field",
     "mean_field_cost",
     "mean_field_gradient",
