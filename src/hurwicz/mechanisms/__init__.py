@@ -35,6 +35,17 @@ from hurwicz.mechanisms.posted_prices import optimal_posted_prices, posted_price
 from hurwicz.mechanisms.procurement import first_price_procurement, second_price_procurement
 from hurwicz.mechanisms.public_good import expected_externality_public_good, pivotal_public_good
 from hurwicz.mechanisms.registry import Entry, make, registry
+from hurwicz.mechanisms.reversal import reverse
+from hurwicz.mechanisms.reverse_auctions import (
+    all_pay_procurement,
+    ascending_clock_procurement,
+    descending_clock_procurement,
+    discriminatory_procurement,
+    multi_unit_discriminatory_procurement,
+    multi_unit_uniform_price_procurement,
+    multi_unit_vickrey_procurement,
+    uniform_price_procurement,
+)
 from hurwicz.mechanisms.scheduling import biased_assignment, biased_min_work, expected_biased_makespan, least_makespan, makespan, min_work
 from hurwicz.mechanisms.second_best import SecondBest, myerson_satterthwaite, second_best_trade
 from hurwicz.mechanisms.several_units import discriminatory, uniform_price
@@ -65,6 +76,8 @@ __all__ = [
     "TaskMechanism",
     "VirtualValues",
     "all_pay",
+    "all_pay_procurement",
+    "ascending_clock_procurement",
     "assignment_procurement",
     "assignment_vcg",
     "biased_assignment",
@@ -79,7 +92,9 @@ __all__ = [
     "combinatorial_vcg",
     "contract_net",
     "core_selecting_auction",
+    "descending_clock_procurement",
     "discriminatory",
+    "discriminatory_procurement",
     "dutch_clock",
     "english_clock",
     "expected_biased_makespan",
@@ -99,8 +114,11 @@ __all__ = [
     "min_work",
     "moulin_shapley",
     "multi_unit_discriminatory",
+    "multi_unit_discriminatory_procurement",
     "multi_unit_uniform_price",
+    "multi_unit_uniform_price_procurement",
     "multi_unit_vickrey",
+    "multi_unit_vickrey_procurement",
     "myerson_satterthwaite",
     "optimal_auction",
     "optimal_posted_prices",
@@ -116,6 +134,7 @@ __all__ = [
     "proportional_share_equilibrium",
     "proportional_winners",
     "registry",
+    "reverse",
     "run_dutch_clock",
     "run_english_clock",
     "scored_second_price",
@@ -131,6 +150,7 @@ __all__ = [
     "third_price",
     "trade_reduction",
     "uniform_price",
+    "uniform_price_procurement",
     "vcg_double_auction",
     "vcg_kelly",
     "vcg_kelly_equilibrium",

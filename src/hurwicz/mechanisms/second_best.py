@@ -12,10 +12,10 @@ from jaxtyping import Float64, Int64
 from hurwicz._foundation import InputError
 from hurwicz.mechanisms._arguments import count, ends
 from hurwicz.mechanisms.registry import Entry
-from hurwicz.mechanisms.second_best_curves import Curve, Density, Mirrored, balanced, ironed, reach
+from hurwicz.mechanisms.second_best_curves import Curve, Density, balanced, ironed, reach
 from hurwicz.mechanisms.single_parameter import Bids, Payments, Shares, SingleParameterMechanism
 from hurwicz.settings import Beliefs, Claim, Participants, Property, beliefs, participants
-from hurwicz.typespaces import CorrelatedPrior, DensityPrior, FinitePrior, Prior
+from hurwicz.typespaces import CorrelatedPrior, DensityPrior, FinitePrior, Prior, mirrored
 
 _Types: TypeAlias = Float64[np.ndarray, " batch"]
 _Place: TypeAlias = Int64[np.ndarray, " batch"]
@@ -81,7 +81,10 @@ def myerson_satterthwaite(buyer: Prior, seller: Prior, *, cells: int = 2048) -> 
         return _finite(one, two) if isinstance(two, FinitePrior) else _atoms(one, two, cells)
     if isinstance(two, FinitePrior):
         # a seller of cost c is a buyer of value -c, and what the one pays the other gets
-        turned = _atoms(_turned(two), Mirrored(one), cells)
+        values, costs = mirrored(two), mirrored(one)
+        assert isinstance(values, FinitePrior)
+        assert isinstance(costs, DensityPrior)
+        turned = _atoms(values, costs, cells)
 
         def payment(values: _Types, costs: _Types) -> _Types:
             return np.asarray(-turned.payment(-costs, -values), dtype=np.float64)
@@ -313,11 +316,6 @@ def _numbers(side: str, prior: Prior) -> FinitePrior | DensityPrior:
             "put it on a finite grid"
         )
     return prior
-
-
-def _turned(prior: FinitePrior) -> FinitePrior:
-    values, mass = prior.quadrature(1)
-    return FinitePrior(-values, mass)
 
 
 def _sorted(prior: FinitePrior) -> tuple[_Nodes, _Nodes]:

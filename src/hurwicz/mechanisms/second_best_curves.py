@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from hurwicz.mechanisms._arguments import ROUNDING, ends
-from hurwicz.typespaces import DensityPrior, Interval
+from hurwicz.typespaces import DensityPrior
 
 _HALVINGS = 100
 _Rule = TypeVar("_Rule")
@@ -55,37 +55,6 @@ def reach(up: _Some, c: _Nodes, down: _Nodes, low: float, high: float) -> _Some:
     part = np.where(rise > 0.0, (up - down[before]) / np.where(rise > 0.0, rise, 1.0), 0.0)
     cost = np.clip(c[before] + part * (c[after] - c[before]), low, high)
     return np.asarray(np.where(place == len(c), high, cost), dtype=np.float64)
-
-
-class Mirrored:
-    """The law of the negative of a type: a seller of cost c as a buyer of value -c."""
-
-    def __init__(self, prior: DensityPrior) -> None:
-        self.prior = prior
-        low, high = ends(prior.space)
-        self.space = Interval(-high, -low)
-
-    @property
-    def mean(self) -> float:
-        """Minus the mean."""
-        return -float(self.prior.mean)
-
-    def sample(self, rng: np.random.Generator, size: int) -> _Some:
-        """Minus independent draws."""
-        return np.asarray(-self.prior.sample(rng, size), dtype=np.float64)
-
-    def quadrature(self, order: int) -> tuple[_Some, _Some]:
-        """Minus the points, with their weights."""
-        points, weights = self.prior.quadrature(order)
-        return np.asarray(-points, dtype=np.float64), weights
-
-    def pdf(self, values: Float64[np.ndarray, "*shape"]) -> Float64[np.ndarray, "*shape"]:
-        """Density."""
-        return self.prior.pdf(-values)
-
-    def cdf(self, values: Float64[np.ndarray, "*shape"]) -> Float64[np.ndarray, "*shape"]:
-        """P(-c <= value) = 1 - P(c < -value)."""
-        return np.asarray(1.0 - self.prior.cdf(np.nextafter(-values, -np.inf)), dtype=np.float64)
 
 
 class Density:

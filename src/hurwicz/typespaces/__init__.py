@@ -4,6 +4,7 @@ from hurwicz.typespaces.continuous import Continuous, Independent, Mixture
 from hurwicz.typespaces.correlated import CorrelatedPrior
 from hurwicz.typespaces.empirical import Empirical
 from hurwicz.typespaces.marginals import DecreasingMarginals, SortedDraws
+from hurwicz.typespaces.mirrored import Mirrored, MirroredDraws, MirroredSpace, mirrored, mirrored_jointly, mirrored_space
 from hurwicz.typespaces.priors import DensityPrior, FinitePrior, Prior, ProductPrior, TruncatedNormal, Uniform
 from hurwicz.typespaces.spaces import Box, Finite, Interval, TypeSpace
 
@@ -18,6 +19,9 @@ __all__ = [
     "FinitePrior",
     "Independent",
     "Interval",
+    "Mirrored",
+    "MirroredDraws",
+    "MirroredSpace",
     "Mixture",
     "Prior",
     "ProductPrior",
@@ -25,4 +29,7 @@ __all__ = [
     "TruncatedNormal",
     "TypeSpace",
     "Uniform",
+    "mirrored",
+    "mirrored_jointly",
+    "mirrored_space",
 ]

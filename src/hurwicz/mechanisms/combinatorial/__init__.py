@@ -16,6 +16,13 @@ from hurwicz.mechanisms.combinatorial.direct import (
     combinatorial_vcg,
     core_selecting_auction,
 )
+from hurwicz.mechanisms.combinatorial.procurement import (
+    Tender,
+    TenderResult,
+    combinatorial_procurement,
+    combinatorial_tender,
+    procurement_vcg,
+)
 from hurwicz.mechanisms.combinatorial.vcg import pay_as_bid, vcg
 from hurwicz.mechanisms.combinatorial.winner_determination import winner_determination
 
@@ -24,16 +31,21 @@ __all__ = [
     "AuctionResult",
     "CombinatorialAuction",
     "Objection",
+    "Tender",
+    "TenderResult",
     "affine_maximiser",
     "combinatorial_affine_maximiser",
     "combinatorial_auction",
     "combinatorial_pay_as_bid",
+    "combinatorial_procurement",
+    "combinatorial_tender",
     "combinatorial_vcg",
     "core_selecting",
     "core_selecting_auction",
     "from_cats",
     "objection",
     "pay_as_bid",
+    "procurement_vcg",
     "to_cats",
     "vcg",
     "winner_determination",
