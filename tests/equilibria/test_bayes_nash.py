@@ -80,7 +80,10 @@ def test_chatterjee_samuelson() -> None:
 def test_asymmetric_first_price() -> None:
     """[0, 1] against [0, 2]: beta_i(v) = (1 - sqrt(1 - k v²)) / (k v), k_i = 1/w_i² - 1/w_j² (Griesmer, Levitan and Shubik 1967)."""
     auction = first_price(2, prior={"bidder 1": UNIT, "bidder 2": Uniform(Interval(0.0, 2.0))})
-    found = bayes_nash(auction).value
+    solution = bayes_nash(auction)
+    found = solution.value
+    assert solution.stats["kind"] == "monotone strategies"  # no grid: between its bids more would be left to gain
+    assert found.epsilon <= solution.stats["tolerance"] == 1e-4 * 2.0
     for name, own, other in (("bidder 1", 1.0, 2.0), ("bidder 2", 2.0, 1.0)):
         values, k = np.linspace(0.02, own, 60), 1.0 / own**2 - 1.0 / other**2
         assert np.abs(found.bid(name, values) - (1.0 - np.sqrt(1.0 - k * values**2)) / (k * values)).max() < 1e-3

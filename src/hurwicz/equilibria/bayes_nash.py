@@ -8,10 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from hurwicz._foundation import InputError, NotConvergedError, Solution, Status
-from hurwicz.equilibria.certificate import certify
+from hurwicz.equilibria.certificate import bid_span, certify
 from hurwicz.equilibria.collocation import Collocation
 from hurwicz.equilibria.collocation import gains as monotone_gains
 from hurwicz.equilibria.equilibrium import Equilibrium
@@ -60,8 +61,10 @@ def bayes_nash(
         knots: values at which monotone strategies are found.
         types: cells of an interval for mixed strategies.
         bids: grid: how many, which, or which for each agent; 801 looked at first (monotone) or 101 (mixed) if omitted.
-        bid_range: smallest and largest bid; the span of the type spaces if omitted.
-        tolerance: largest gain wanted, as a share of the range of bids.
+        bid_range: smallest and largest bid; if omitted the span of the type spaces, for monotone strategies twice and four times as high
+            where buyers press on its end (third price).
+        tolerance: largest gain wanted, as a share of the range of bids; over all bids, except with ``strategies="mixed"`` and finite
+            types, where it is the gain among the bids of the grid.
         steps: most rounds of each dynamics.
         route: to interim shares and payments; the fastest that the rule allows if omitted.
         seed: of everything random.
@@ -116,7 +119,7 @@ def bayes_nash(
                 "bayes_nash: monotone strategies bid from a continuum; give the number of bids to look at, or strategies='mixed'"
             )
         either = strategies == "auto" and dynamics is None
-        solution = search.either(knots, types, looked) if either else search.monotone(knots, looked)
+        solution = search.either(knots, types, looked) if either else search.widened(knots, looked)
     if strict and not solution.status.ok:
         raise NotConvergedError(
             f"{mechanism.name}: {solution.stats['dynamics']} left a gain of {solution.stats['residual']:.3g} after "
@@ -157,15 +160,26 @@ class _Search:
 
     def either(self, knots: int, types: int, looked: int) -> Solution[Equilibrium]:
         """Monotone strategies; mixed ones on a grid where there are none, and on the rule's own grid where it answers in steps."""
-        smooth = self.monotone(knots, looked, types)
+        smooth = self.widened(knots, looked, types)
         if smooth.status.ok or self.late:
             return smooth
         tried = {name: smooth.stats[name] for name in ("kind", "dynamics", "rounds", "residual", "why")}
-        on_grid = self.mixed(types, 101)
-        # What is certified counts, over all bids: the grid's own equilibrium may leave much to gain between its bids.
-        if on_grid.value.epsilon < smooth.value.epsilon:
-            return replace(on_grid, stats=on_grid.stats | {"tried": [tried]})
-        return smooth
+        on_grid = _over_all_bids(self.mixed(types, 101))
+        return replace(on_grid, stats=on_grid.stats | {"tried": [tried]}) if on_grid.value.epsilon < smooth.value.epsilon else smooth
+
+    def widened(self, knots: int, looked: int, types: int | None = None) -> Solution[Equilibrium]:
+        """Monotone strategies; where none are found and buyers press on the highest bid, of a range twice and four times as high."""
+        found = self.monotone(knots, looked, types)
+        if self.bid_range is not None:
+            return found
+        low, high = bid_span(self.mechanism, {}, None)
+        for times in (2.0, 4.0):
+            if found.status.ok or self.late or not _presses(found.value, low + 0.5 * times * (high - low)):
+                break
+            wider = replace(self, bid_range=(low, low + times * (high - low))).monotone(knots, looked, types)
+            tried = {name: found.stats[name] for name in ("kind", "dynamics", "rounds", "residual", "why")}
+            found = replace(wider, stats=wider.stats | {"tried": [tried, *wider.stats["tried"]]})
+        return found
 
     def mixed(
         self, types: int, bids: int | ArrayLike | Mapping[str, ArrayLike], *, looked: int = 2, steps: str = ""
@@ -248,7 +262,7 @@ class _Search:
             steps = None if types is None or self.route is not None else bids_told_apart(self.timed, self.bid_range, seed=self.seed)
             if steps is not None and types is not None:
                 on_steps = self.mixed(types, steps, looked=bids, steps="one bid for each step of the rule")
-                if on_steps.status.ok:
+                if _over_all_bids(on_steps).status.ok:
                     return on_steps
             best = told
             for rule, most, every, aim in self._plan(game, span):
@@ -277,13 +291,15 @@ class _Search:
         if self.dynamics is not None:
             return [(self.dynamics, self.steps or 200, 1, 1e-9 * span)]
         answer: list[tuple[Dynamics[Any, Any, Any], int, int, float]] = [(BestResponse(), self.steps or 30, 1, 1e-9 * span)]
+        conditions = (Collocation(), self.steps or 60, 1, 1e-6 * span)
         alike = len(game.groups) == 1 and game.side(0) > 0.0
         if not isinstance(game.route, CountsRoute | ThresholdRoute):
             # An interim sum asks the rule a million times: rather a few rounds, and then the grid, than hundreds.
-            return [*answer, (EnvelopeIteration(), self.steps or 20, 20, 0.0)] if alike else answer
+            answer += [(EnvelopeIteration(), self.steps or 20, 20, 0.0)] if alike else []
+            return [*answer, conditions] if alike and isinstance(game.route, TableRoute) else answer
         if alike:
             answer = [(EnvelopeIteration(), self.steps or 300, 20, 0.0), *answer]
-        return [*answer, (Collocation(), self.steps or 60, 1, 1e-6 * span)]
+        return [*answer, conditions]
 
     def _finish(
         self, game: MonotoneGame, route: Route, run: Solution[Any], limit: float, tried: list[dict[str, Any]]
@@ -306,6 +322,22 @@ class _Search:
             "why": _why(run.stats, "strategies='mixed'"),
         }
         return Solution(Equilibrium(self.mechanism, made, certificate), status, stats)
+
+
+def _presses(found: Equilibrium, high: float) -> bool:
+    """Whether one type in a thousand of a buyer bids as much as it may."""
+    sides = dict(zip(found.mechanism.agents, found.mechanism.sides.tolist(), strict=True))
+    return any(sides[name] > 0.0 and float(law.at(np.asarray([high]))[0]) > 1e-3 for name, law in found.strategies.items())
+
+
+def _over_all_bids(found: Solution[Equilibrium]) -> Solution[Equilibrium]:
+    """An equilibrium of a grid, judged by what it leaves to gain between the bids of the grid as well."""
+    epsilon = found.value.epsilon
+    if epsilon <= found.stats["tolerance"]:
+        return found
+    why = "the grid's own equilibrium leaves this gain between its bids; take strategies='mixed' with more bids"
+    why = f"{why}, or allow a larger tolerance" if found.status.ok else found.stats["why"]
+    return replace(found, status=Status.STEP_LIMIT, stats=found.stats | {"residual": epsilon, "why": why})
 
 
 def _why(stats: Mapping[str, Any], otherwise: str) -> str:
