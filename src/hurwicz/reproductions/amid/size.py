@@ -24,11 +24,16 @@ class Size:
         seeds: independent searches.
         steps: gradients a search.
         learning_rate: of Adam at the first step, on logits; it falls along a cosine.
+        network_rate: the same for A3's network, over its width: every one of so many hidden numbers moves every logit.
+        network_softness: as ``softness`` below, for A3's network, which has to leave the posted prices for those of each market.
+        network_entropy: at the first step of A3's search, over the setting's own; it falls to that. Bidders of a high entropy smooth the
+            steps between two prices that a gradient does not see over.
         softness: of the posted prices that searches begin at: the smaller, the nearer the start, and the slower it is left.
         noise: standard deviation of what is added to the start, on logits, so that seeds differ.
         markets: that A3's rule is trained on, drawn anew for every seed.
         held_out: markets that it is then tried on.
         width: of A3's network.
+        perturbations: of A10's planned sale that its search tries.
     """
 
     grid: int = 100
@@ -37,17 +42,21 @@ class Size:
     seeds: int = 5
     steps: int = 150
     learning_rate: float = 0.1
+    network_rate: float = 0.48
+    network_softness: float = 0.05
+    network_entropy: float = 20.0
     softness: float = 1e-3
     noise: float = 0.01
     markets: int = 16
     held_out: int = 64
     width: int = 256
+    perturbations: int = 600
 
     def __post_init__(self) -> None:
         """Refuse runs of no length."""
-        counts = (self.grid - 1, self.rounds, self.seeds, self.steps, self.markets, self.held_out, self.width)
-        if min(counts) < 1 or not (self.learning_rate > 0.0 and self.noise >= 0.0):
-            raise InputError(f"long runs: expected counts >= 1, a grid >= 2, a learning rate > 0 and a noise >= 0, got {self}")
+        counts = (self.grid - 1, self.rounds, self.seeds, self.steps, self.markets, self.held_out, self.width, self.perturbations)
+        if min(counts) < 1 or not (min(self.learning_rate, self.network_rate, self.network_entropy) > 0.0 and self.noise >= 0.0):
+            raise InputError(f"long runs: expected counts >= 1, a grid >= 2, rates and an entropy > 0 and a noise >= 0, got {self}")
 
 
 SMALL = Size(grid=20, rounds=10, seeds=5, steps=25, markets=6, held_out=12, width=32)
