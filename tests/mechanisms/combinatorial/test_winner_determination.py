@@ -13,8 +13,18 @@ from hypothesis import strategies as st
 
 from hurwicz._foundation import InputError, MissingExtraError, Status
 from hurwicz.formats import packaged_auction, parse_cats, write_cats
-from hurwicz.mechanisms.combinatorial import CombinatorialAuction, combinatorial_auction, from_cats, to_cats, winner_determination
+from hurwicz.mechanisms.combinatorial import (
+    CombinatorialAuction,
+    branch_and_cut,
+    combinatorial_auction,
+    from_cats,
+    intervals,
+    to_cats,
+    winner_determination,
+)
+from hurwicz.mechanisms.combinatorial.branch_and_cut import BranchAndCut
 from hurwicz.mechanisms.combinatorial.packing import prepare
+from hurwicz.mechanisms.combinatorial.relaxation import Relaxation
 from hurwicz.mechanisms.combinatorial.winner_determination import Clearing
 from hurwicz.valuations import AtomicBid, BundleBids, additive, decreasing_marginals, or_bids, single_minded, unit_demand, xor_bids
 
@@ -108,6 +118,27 @@ def test_medium_instances_agree_with_the_integer_solver(seed: int) -> None:
     auction = combinatorial_auction(bids, goods=dict.fromkeys(goods, 1) | {"g0": 3})
     ours, highs = winner_determination(auction), winner_determination(auction, solver="highs")
     assert ours.status is Status.OPTIMUM
+    assert ours.value.welfare == pytest.approx(highs.value.welfare, rel=1e-9)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_the_tree_alone_agrees_with_the_integer_solver(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the root, cuts, table and local search, which would leave it nothing to do at this size."""
+    rng = np.random.default_rng(seed)
+    bids = {}
+    for k in range(12):
+        bundles = [rng.choice(list("ABCDEF"), rng.integers(1, 4), replace=False).tolist() for _ in range(3)]
+        atoms = [(bundle, float(rng.integers(1, 4) + 2 * len(bundle))) for bundle in bundles]
+        bids[f"b{k}"] = xor_bids(atoms) if k % 2 else or_bids(atoms)
+    auction = combinatorial_auction(bids, goods=dict.fromkeys("ABCDE", 1) | {"F": 3})
+    highs = winner_determination(auction, solver="highs")
+    monkeypatch.setattr(BranchAndCut, "_tightened", lambda *_: math.inf)
+    monkeypatch.setattr(Relaxation, "tighten", lambda *_: 0)
+    monkeypatch.setattr(branch_and_cut, "_near", lambda *_: [])
+    monkeypatch.setattr(intervals, "MOST_ENTRIES", 0)
+    ours = winner_determination(auction)
+    assert ours.status is Status.OPTIMUM
+    assert feasible(auction, winners(ours.value))
     assert ours.value.welfare == pytest.approx(highs.value.welfare, rel=1e-9)
 
 
