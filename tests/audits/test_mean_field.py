@@ -1,5 +1,6 @@
 """Mean-field policies and rules before the auditor, against closed forms and with what must be refuted."""
 
+import dataclasses
 import json
 from dataclasses import dataclass
 
@@ -7,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from hurwicz._foundation import InputError
+from hurwicz._foundation import InputError, NotFiniteError
 from hurwicz.audits import Finding, Verdict, audit_mean_field_rule, deviation_gains, findings_table, render_findings, replay_deviation
 from hurwicz.audits.finite_population import best_reply, interval, returns_of
 from hurwicz.audits.mean_field import case_of
@@ -163,6 +164,31 @@ def test_a_gap_that_does_not_close_is_refuted():
     closes = _revenue(case, 0.25, {n: 0.25 - 0.5 / n + 0.01 * rng.standard_normal(100) / n for n in (10, 100, 1000)})
     assert closes.verdict is Verdict.NOT_REFUTED
     assert closes.effort["slope"][0] == pytest.approx(-1.0, abs=0.02)
+
+
+def test_what_is_no_game_is_refused_with_its_round_and_state():
+    good = left_right()
+    half = np.full(good.shape, 0.5)
+    nowhere = dataclasses.replace(good, reward=lambda h, flow, theta: jnp.where(h == 1, jnp.nan, 0.0) + good.reward(h, flow, theta))
+    with pytest.raises(NotFiniteError, match="the reward is nan in round 1, state 0, action 0"):
+        deviation_gains(nowhere, half, ())
+    leaky = dataclasses.replace(good, move=lambda h, mass, flow, theta: 1.5 * good.move(h, mass, flow, theta))
+    with pytest.raises(InputError, match=r"sum of 1.5 in round 0, state 0, action 0"):
+        deviation_gains(leaky, half, ())
+    with pytest.raises(InputError, match="weight of entropy"):
+        deviation_gains(good, half, (), tau=-1.0)
+    auction = BatchedAuction(rounds=2, supply=0.8, grid=10)
+    with pytest.raises(NotFiniteError, match="finite prices from the rule, got NaN or infinity in round 0"):
+        audit_mean_field_rule(auction, Surcharge(10, extra=np.nan), None, truthful(10, 2), ())
+
+
+def test_nan_among_few_players_only_is_named():
+    # the mean field splits evenly; among three players one road always has two thirds or more
+    game = dataclasses.replace(roads(), reward=lambda h, flow, theta: roads().reward(h, flow, theta) + jnp.where(flow > 0.6, jnp.nan, 0.0))
+    half = np.full((1, 1, 2), 0.5)
+    assert deviation_gains(game, half, (), outside=-1.0)[0].verdict is Verdict.PROVED
+    with pytest.raises(NotFiniteError, match="the reward is nan in round 0, state 0, action"):
+        deviation_gains(game, half, (3,), episodes=20, paths=2)
 
 
 def test_bad_input_is_refused():

@@ -38,6 +38,7 @@ from hurwicz.meanfield import (
     susceptible_infected,
 )
 from hurwicz.meanfield.evaluation import soft_action_values
+from hurwicz.meanfield.game import weight_of_entropy
 
 AUCTION = BatchedAuction(rounds=3, supply=0.8, grid=6, re_entry=0.3).game(FirstPrice(6))
 QUANTITY = {"quantity": jnp.asarray([0.3, 0.2, 0.1])}
@@ -147,6 +148,77 @@ def test_a_game_without_a_value_is_refused_with_round_and_state():
     broken = dataclasses.replace(good, reward=lambda h, flow, theta: jnp.where(h == 1, jnp.nan, 0.0) + good.reward(h, flow, theta))
     with pytest.raises(NotFiniteError, match="round 1, state 0"):
         solve_mean_field(MeanFieldProblem(broken))
+
+
+def changed(**fields):
+    return dataclasses.replace(left_right(), **fields)
+
+
+GOOD = left_right()
+LEAKY = changed(move=lambda h, mass, flow, theta: 1.5 * GOOD.move(h, mass, flow, theta))
+
+
+@pytest.mark.parametrize(
+    ("game", "message"),
+    [
+        (LEAKY, r"sum of 1.5 in round 0, state 0, action 0"),
+        (changed(reward_range=(-0.75, 0.0)), r"rewards in \[-0.75, 0\], got -1 in round 1, state 2, action 0"),
+        (changed(reward=lambda h, flow, theta: jnp.zeros(2)), r"reward of shape \(3, 2\) in round 0, got \(2,\)"),
+        (changed(reward=lambda h, flow, theta: jnp.asarray(np.sqrt(flow))), r"use jax.numpy instead of numpy"),
+        (changed(reward=lambda h, flow, theta: flow if h else -flow), r"jnp.where instead of if"),
+        (changed(reward=lambda h, flow, theta: [1.0, 2.0][h] * flow), r"index arrays with the round, not lists"),
+    ],
+    ids=["rows", "range", "shape", "numpy", "if", "list"],
+)
+def test_what_is_no_game_is_refused_and_not_solved(game, message):
+    with pytest.raises(InputError, match=message):
+        solve_mean_field(MeanFieldProblem(game))
+
+
+def test_tuning_refuses_what_is_no_game():
+    with pytest.raises(InputError, match=r"sum of 1.5 in round 0"):
+        tune(MeanFieldProblem(LEAKY), candidates=[OnlineMirrorDescent(0.1)])
+
+
+def crowded(h, flow):
+    return (h == 1) & (flow.sum(axis=1, keepdims=True) > 0.6) & (jnp.arange(3) == 1)[:, None]
+
+
+def test_nan_that_comes_later_is_named_with_round_and_state():
+    # the uniform policy never meets it, the equilibrium (two thirds on the left) does
+    game = changed(reward=lambda h, flow, theta: GOOD.reward(h, flow, theta) + jnp.where(crowded(h, flow), jnp.nan, 0.0))
+    found = solve_mean_field(MeanFieldProblem(game), iterations=[OnlineMirrorDescent(0.2)])
+    assert found.status is Status.DIVERGED
+    assert (
+        "diverged: not finite after 20 steps; left-right: expected finite numbers, the reward is nan in round 1, state 1, action 0"
+        in (found.stats["cause"])
+    )
+    # the step that is named is the first whose flow meets it
+    steps = int(found.stats["cause"].rsplit("step ", 1)[1])
+    shares = []
+    for taken in (steps - 1, steps):
+        logits = jnp.zeros(game.shape)
+        for _ in range(taken):
+            logits = OnlineMirrorDescent(0.2).step(GOOD, logits, 0, None, 0.0)
+        shares.append(float(jax.nn.softmax(logits, axis=-1)[0, 0, 0]))
+    assert shares[0] <= 0.6 < shares[1]
+
+
+def test_rewards_that_leave_their_range_at_the_equilibrium_only_are_refused():
+    game = changed(reward=lambda h, flow, theta: GOOD.reward(h, flow, theta) + jnp.where(crowded(h, flow), 9.0, 0.0), reward_range=(-2, 0))
+    with pytest.raises(InputError, match=r"rewards in \[-2, 0\], got .* in round 1, state 1"):
+        solve_mean_field(MeanFieldProblem(game), iterations=[OnlineMirrorDescent(0.2)], most=20)
+
+
+@pytest.mark.parametrize("tau", ["0.1", None, -1.0, np.nan])
+def test_a_weight_without_a_meaning_is_refused(tau):
+    with pytest.raises(InputError, match="left-right: expected a weight of entropy tau >= 0, got"):
+        weight_of_entropy(tau, "left-right")
+
+
+def test_a_problem_asks_for_a_weight_with_a_meaning():
+    with pytest.raises(InputError, match="left-right: expected a weight of entropy tau >= 0, got -1"):
+        MeanFieldProblem(left_right(), None, -1.0)
 
 
 def random_logits(game, seed=0):

@@ -8,7 +8,21 @@ import numpy as np
 import pytest
 
 from hurwicz._foundation import InputError, NotFiniteError
-from hurwicz.meanfield import BatchedAuction, FirstPrice, MeanFieldGame, PostedPrice, Sale, TableRule, from_transition, left_right
+from hurwicz.meanfield import (
+    BatchedAuction,
+    FirstPrice,
+    MeanFieldGame,
+    PostedPrice,
+    Sale,
+    TableRule,
+    beach_bar,
+    crowd_modelling,
+    crowd_motion,
+    from_transition,
+    left_right,
+    susceptible_infected,
+)
+from hurwicz.meanfield.game import counted
 
 
 def two_rooms(**fields):
@@ -70,7 +84,7 @@ def test_values_of_all_rounds_come_before_any_derivative():
     late = lambda h: jnp.where((h == 2) & (jnp.arange(2) == 1), jnp.nan, 0.0)[:, None]  # noqa: E731
     game = two_rooms(reward=lambda h, flow, theta: STOPPED(h, flow, theta) + taxed(h, flow, theta) + late(h))
     for kind in (jnp.float32, jnp.float64):
-        with pytest.raises(NotFiniteError, match=r"from the reward, got nan in round 2, state 1, action 0"):
+        with pytest.raises(NotFiniteError, match=r"the reward is nan in round 2, state 1, action 0"):
             game.check(jnp.full(2, 0.4, kind))
 
 
@@ -103,7 +117,7 @@ def doubled_start(theta):
         (
             {"reward": lambda h, flow, theta: jnp.where(h == 1, jnp.nan, 0.0) * jnp.asarray([[0.0], [1.0]]) * jnp.ones((2, 2)) + 0.0},
             NotFiniteError,
-            r"finite numbers from the reward, got nan in round 1, state 0, action 0",
+            r"finite numbers, the reward is nan in round 1, state 0, action 0",
         ),
         # its value is fine, its derivative is not: 0 / 0 behind a where, once a state is empty
         (
@@ -222,3 +236,24 @@ def test_a_game_with_one_action_and_one_state_is_a_game():
         move=lambda h, mass, flow, theta: mass.sum(axis=1),
     )
     game.check()
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: crowd_motion(3, 3, 0), "crowd motion: expected horizon >= 1, a whole number, got 0"),
+        (lambda: crowd_motion(0, 3), "crowd motion: expected length >= 1"),
+        (lambda: crowd_motion(3, -1), "crowd motion: expected width >= 1"),
+        (lambda: crowd_modelling(10, 0), "crowd modelling: expected horizon >= 1"),
+        (lambda: crowd_modelling(0), "crowd modelling: expected size >= 1"),
+        (lambda: susceptible_infected(0), "susceptible-infected: expected horizon >= 1"),
+        (lambda: beach_bar(10, 0), "beach bar: expected horizon >= 1"),
+        (lambda: beach_bar(0), "beach bar: expected places >= 1"),
+        (lambda: dataclasses.replace(left_right(), horizon=0), "left-right: expected horizon >= 1, a whole number, got 0"),
+        (lambda: counted("left-right", horizon=2.5), "left-right: expected horizon >= 1, a whole number, got 2.5"),
+        (lambda: counted("left-right", actions="2"), "left-right: expected actions >= 1, a whole number, got '2'"),
+    ],
+)
+def test_games_without_rounds_or_places_are_refused(make, message):
+    with pytest.raises(InputError, match=message):
+        make()

@@ -15,10 +15,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float64
 
-from hurwicz._foundation import float64_scope
+from hurwicz._foundation import NotFiniteError, float64_scope
 from hurwicz.audits.statistics import normal_radius
-from hurwicz.meanfield import MeanFieldGame
-from hurwicz.meanfield.evaluation import action_values, flow_of, greatest
+from hurwicz.meanfield import MeanFieldGame, simulate
+from hurwicz.meanfield.evaluation import action_values, flow_of, greatest, recorded
 
 _CELLS = 512  # own positions (state and action) that are all tried out one by one; beyond, one for each action
 _Table = Float64[np.ndarray, "horizon states actions"]
@@ -50,6 +50,9 @@ def returns_of(
         seed: of all draws.
         measure: (flow of all N players, theta) → a figure of the episode, whose values are returned as well; 0 if omitted.
 
+    Raises:
+        NotFiniteError: NaN or infinity in an episode; with the round and the state where a drawn game meets it too.
+
     Source:
         N. Burch, M. Schmid, M. Moravčík, D. Morrill, M. Bowling, "AIVAT: a new variance reduction technique for agent evaluation in
         imperfect information games", AAAI 2018.
@@ -63,6 +66,10 @@ def returns_of(
         for one in own:
             mine = jnp.asarray(one)
             returned, figure = run(others, mine, action_values(game, flow, mine, theta), theta, keys)
+            if not bool(jnp.isfinite(returned).all()):
+                # a drawn game of so many players names the number, unless it is met too seldom
+                simulate(game, policy, players, theta=theta, seeds=8, seed=seed)
+                raise NotFiniteError(f"{game.name}: expected finite returns among {players} players, got NaN or infinity in some episode")
             found.append(np.asarray(returned))
             figures.append(np.asarray(figure))
     return np.stack(found), np.stack(figures)
@@ -131,10 +138,10 @@ def _play(game: MeanFieldGame, players: int, policy: Any, own: Any, q: Any, thet
         after = _drawn(rows, u[1])
         surprise = game.rewards(h, flow, public, theta)[states[0], actions[0]] + rows[0] @ following - told[states[0], actions[0]]
         others = counts.at[states[0], actions[0]].add(-1.0)
-        return (after, game.next_record(h, flow, public, theta)), (surprise, others, public, states[0], flow)
+        return (after, recorded(game.next_record(h, flow, public, theta), flow.dtype)), (surprise, others, public, states[0], flow)
 
     rounds = (jnp.arange(game.horizon), policy, own, jax.random.split(later, game.horizon), q, ahead)
-    surprises, *path = jax.lax.scan(step, (start, game.first_record(theta)), rounds)[1]
+    surprises, *path = jax.lax.scan(step, (start, recorded(game.first_record(theta), jnp.float64)), rounds)[1]
     return game.begins(theta) @ values[0] + surprises.sum(), path
 
 

@@ -107,7 +107,9 @@ def deviation_gains(
         Findings in the order above, one for each N at the end.
 
     Raises:
-        InputError: another shape, rows that do not sum to one, fewer than two players or episodes.
+        InputError: another shape, rows that do not sum to one, fewer than two players or episodes, or a game that is none along the
+            policy's flow: transition rows that do not sum to one, rewards out of the declared range, ...; with the round and the state.
+        NotFiniteError: NaN or infinity in a reward or a move; names the round and the state.
 
     Example:
         >>> from hurwicz.meanfield import left_right
@@ -177,17 +179,23 @@ def case_of(
     paths: int,
     confidence: float,
     seed: int,
+    *,
+    feasible: bool = True,
 ) -> Case:
-    """The case, once its figures and the policy have been looked at."""
+    """The case, once its figures, the policy and the game along its flow have been looked at; ``feasible`` as for ``examined``."""
+    from hurwicz.meanfield.game import weight_of_entropy
+    from hurwicz.meanfield.soundness import examined
+
     if any(n < 2 for n in players) or episodes < 2 or paths < 1:
         raise InputError(
             f"deviation_gains: expected players >= 2, episodes >= 2 and paths >= 1, got {list(players)}, {episodes} and {paths}"
         )
-    if not (tau >= 0.0 and tolerance > 0.0 and 0.0 < confidence < 1.0):
-        raise InputError(
-            f"deviation_gains: expected tau >= 0, tolerance > 0 and confidence in (0, 1), got {tau}, {tolerance}, {confidence}"
-        )
-    return Case(game, _checked(game, policy), theta, float(tau), tolerance, episodes, paths, confidence, seed)
+    weight_of_entropy(tau, "deviation_gains")
+    if not (tolerance > 0.0 and 0.0 < confidence < 1.0):
+        raise InputError(f"deviation_gains: expected tolerance > 0 and confidence in (0, 1), got {tolerance} and {confidence}")
+    chances = _checked(game, policy)
+    examined(game, theta, float(tau), chances, feasible=feasible)
+    return Case(game, chances, theta, float(tau), tolerance, episodes, paths, confidence, seed)
 
 
 def _checked(game: MeanFieldGame, policy: Any) -> Float64[FloatArray, "horizon states actions"]:

@@ -8,17 +8,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from hurwicz._foundation import NotFiniteError
+from hurwicz._foundation import InputError, NotFiniteError
 from hurwicz.designers.mean_field_problem import DesignProblem, Theta
 from hurwicz.equilibria.mean_field import OnlineMirrorDescent
-from hurwicz.meanfield import MeanFieldGame, flow_of, records_of
+from hurwicz.meanfield import flow_of, records_of
+from hurwicz.meanfield.checking import check_flow
 
 
 def explain_non_finite(problem: DesignProblem, theta: Theta) -> NoReturn:
     """Run the equilibrium again, looking at every number of every round, and raise the error that names the first bad one.
 
     Raises:
-        NotFiniteError: always; it names theta's leaf, the user's function, the round and the state, and the iteration of mirror descent.
+        InputError: the game is none along the way (rows that do not sum to one, more sold than there is, ...).
+        NotFiniteError: otherwise; it names theta's leaf, the user's function, the round and the state, and the iteration of mirror descent.
     """
     for path, leaf in jax.tree_util.tree_leaves_with_path(theta):
         if not bool(np.all(np.isfinite(leaf))):
@@ -44,30 +46,22 @@ def explain_non_finite(problem: DesignProblem, theta: Theta) -> NoReturn:
     raise NotFiniteError(f"{problem.name}: the gradient is not finite although values and slopes at the equilibrium are; try another theta")
 
 
-def _looks(game: MeanFieldGame, h: int, mass: Any, public: Any) -> list[tuple[str, Any]]:
-    return [
-        ("reward", lambda m, th: game.rewards(h, m, public, th)),
-        ("move", lambda m, th: game.moves(h, m, mass, public, th)),
-    ]
-
-
 def _name_value(problem: DesignProblem, flow: Any, theta: Theta, when: str) -> None:
-    game, records = problem.game, records_of(problem.game, flow, theta)
-    for h in range(game.horizon):
-        public = jax.tree.map(lambda leaf, h=h: leaf[h], records)
-        for what, function in _looks(game, h, flow[h], public):
-            got = np.asarray(function(flow[h], theta))
-            if not np.all(np.isfinite(got)):
-                where = np.argwhere(~np.isfinite(got))[0]
-                place = f"state {where[0]}" + (f", action {where[1]}" if len(where) > 1 else "")
-                raise NotFiniteError(f"{problem.name}: the {what} is {got[tuple(where)]} in round {h}, {place}, at {when}")
+    try:
+        check_flow(problem.game, flow, theta)
+    except InputError as error:
+        raise type(error)(f"{problem.name}, at {when}: {error}") from error
 
 
 def _name_slope(problem: DesignProblem, flow: Any, theta: Theta) -> None:
     game, records = problem.game, records_of(problem.game, flow, theta)
     for h in range(game.horizon):
         public = jax.tree.map(lambda leaf, h=h: leaf[h], records)
-        for what, function in _looks(game, h, flow[h], public):
+        looks = (
+            ("reward", lambda m, th, h=h, public=public: game.rewards(h, m, public, th)),
+            ("move", lambda m, th, h=h, public=public, mass=flow[h]: game.moves(h, m, mass, public, th)),
+        )
+        for what, function in looks:
             out, pull = jax.vjp(function, flow[h], theta)
             for s in range(game.states):
                 slopes = jax.tree.leaves(pull(jnp.zeros_like(out).at[s].set(1.0)))

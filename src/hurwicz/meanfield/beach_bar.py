@@ -9,7 +9,7 @@ from jaxtyping import Array, Float
 
 from hurwicz._foundation import InputError
 from hurwicz.meanfield.evaluation import Flow
-from hurwicz.meanfield.game import Mass, MeanFieldGame, Round, Rules
+from hurwicz.meanfield.game import Mass, MeanFieldGame, Round, Rules, counted
 
 
 def beach_bar(
@@ -38,7 +38,7 @@ def beach_bar(
         floor: added to the share whose logarithm is the crowd's cost; 1e-20 as MFGLib has it. Rewards are bounded by -log(floor).
 
     Raises:
-        InputError: too few places, a bar off the beach, a negative price or cost, or a chance outside [0, 1].
+        InputError: too few places, no round, a bar off the beach, a negative price or cost, or a chance outside [0, 1].
 
     Example:
         >>> beach_bar(4, 3).rewards(0, jnp.full((4, 3), 1 / 12), (), None)[2].round(4).tolist()
@@ -47,6 +47,7 @@ def beach_bar(
     Source: Perrin et al. (NeurIPS 2020), with the numbers of MFGLib at price 0 (distances round the beach, moves along it); prices by
         Corecco et al. (arXiv 2510.21442). How the price enters the reward, and p_max = 2, are reconstructed.
     """
+    counted("beach bar", places=places, horizon=horizon)
     at = places // 2 if bar is None else bar
     if places < 2 or not 0 <= at < places:
         raise InputError(f"beach bar: expected at least 2 places and a bar on one of them, got {places} places and a bar at {at}")

@@ -9,10 +9,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Shaped
 
 from hurwicz._foundation import FloatArray, HurwiczError, InputError, NotFiniteError, float64_scope
-from hurwicz.meanfield.evaluation import Flow
 from hurwicz.meanfield.game import Mass, MeanFieldGame, Public, Round, Rules
 
 _STEP = 1e-6  # of central differences in float64
@@ -44,7 +43,7 @@ def check_game(game: MeanFieldGame, theta: Rules, *, draws: int, seed: int, grad
                 _differentiable(game, h, flows, public, theta, slopes, rng)
 
 
-def check_flow(game: MeanFieldGame, flow: Flow, theta: Rules = None) -> None:
+def check_flow(game: MeanFieldGame, flow: Any, theta: Rules = None) -> None:
     """Look at the game's functions along one flow, round by round, and raise the error that names the first that is wrong.
 
     Args:
@@ -102,11 +101,11 @@ class _Values:
         """The public record of the next round."""
         following = in_float64(_tried(self.game, "record", h, self.record, h, flow, public, theta))
         if any(bool(np.isnan(leaf).any()) for leaf in _real(following)):
-            raise NotFiniteError(f"{self.game.name}: expected numbers from the record, got nan in round {h}")
+            raise NotFiniteError(f"{self.game.name}: expected numbers, the record after round {h} holds nan")
         return following
 
 
-def _real(tree: Any) -> list[FloatArray]:
+def _real(tree: Any) -> list[Shaped[np.ndarray, "..."]]:
     return [np.asarray(leaf) for leaf in jax.tree.leaves(tree) if jnp.issubdtype(jnp.asarray(leaf).dtype, jnp.floating)]
 
 
@@ -174,7 +173,7 @@ def _finite(game: MeanFieldGame, what: str, array: FloatArray, h: int) -> None:
     wrong = ~np.isfinite(array)
     if wrong.any():
         where = tuple(int(i) for i in np.argwhere(wrong)[0])
-        raise NotFiniteError(f"{game.name}: expected finite numbers from {what}, got {array[where]} in round {h}, {_place(where)}")
+        raise NotFiniteError(f"{game.name}: expected finite numbers, {what} is {array[where]} in round {h}, {_place(where)}")
 
 
 def _place(where: tuple[int, ...]) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Array, Float, Float64, Int64
 
 from hurwicz._foundation import InputError
-from hurwicz.meanfield.game import Mass, MeanFieldGame, Round, Rules
+from hurwicz.meanfield.game import Mass, MeanFieldGame, Round, Rules, counted
 
 _NO_LOG_OF_ZERO = 1e-25
 
@@ -90,7 +90,7 @@ def susceptible_infected(horizon: int = 51, infected: float = 0.6) -> MeanFieldG
         infected: share of the infected at the start.
 
     Raises:
-        InputError: a share outside [0, 1].
+        InputError: a share outside [0, 1], or no round.
 
     Example:
         >>> susceptible_infected(2).horizon
@@ -134,7 +134,7 @@ def crowd_modelling(size: int = 10, horizon: int = 10, *, step_cost: Float64[np.
         step_cost: a cost of standing at a place in a round instead of |a| / size: :func:`first_path_costs` for OpenSpiel's figures.
 
     Raises:
-        InputError: fewer than 3 places.
+        InputError: fewer than 3 places, or no round.
 
     Example:
         >>> crowd_modelling().shape
@@ -142,6 +142,7 @@ def crowd_modelling(size: int = 10, horizon: int = 10, *, step_cost: Float64[np.
 
     Source: Perrin et al., "Fictitious play for mean field games" (NeurIPS 2020), as OpenSpiel plays it.
     """
+    counted("crowd modelling", size=size, horizon=horizon)
     if size < 3:
         raise InputError(f"crowd modelling: expected at least 3 places, got {size}")
     middle = size // 2
@@ -173,10 +174,14 @@ def crowd_modelling(size: int = 10, horizon: int = 10, *, step_cost: Float64[np.
 def first_path_costs(size: int, horizon: int) -> Float64[np.ndarray, "horizon places"]:
     """OpenSpiel keeps one step cost a place and round: that of the path its recursion meets first. Its published figures need that table.
 
+    Raises:
+        InputError: no place, or no round.
+
     Example:
         >>> first_path_costs(5, 2).tolist()
         [[0.0, 0.0, 0.0, 0.0, 0.0], [0.2, 0.0, 0.2, 0.2, 0.2]]
     """
+    counted("first path costs", size=size, horizon=horizon)
     cost, arrived, seen = np.zeros((horizon, size)), set(), set()
 
     def decide(x: int, h: int, action: int) -> None:
@@ -209,7 +214,7 @@ def crowd_motion(length: int = 20, width: int = 20, horizon: int = 4, *, seed: i
         seed: of the stage's steps.
 
     Raises:
-        InputError: an empty hall.
+        InputError: an empty hall, or no round.
 
     Example:
         >>> crowd_motion().shape
@@ -217,8 +222,7 @@ def crowd_motion(length: int = 20, width: int = 20, horizon: int = 4, *, seed: i
 
     Source: Perolat et al., "Scaling up mean field games with online mirror descent" (AAMAS 2022), as MFGLib plays it.
     """
-    if min(length, width) < 1:
-        raise InputError(f"crowd motion: expected a hall of at least one place, got {length} x {width}")
+    counted("crowd motion", length=length, width=width, horizon=horizon)
     stages = _stages(length, width, horizon, np.random.default_rng(seed))
     rows, columns = np.meshgrid(np.arange(length), np.arange(width), indexing="ij")
     near = np.stack([1.0 - (np.abs(rows - x) + np.abs(columns - y)) / (length + width) for x, y in stages]).reshape(horizon, -1)

@@ -60,11 +60,22 @@ def _passage(game: MeanFieldGame, policy: Policy, theta: Rules) -> tuple[Flow, P
         mu, public = at
         h, chosen = now
         mass = mu[:, None] * chosen
-        return (game.moves(h, mass, mass, public, theta), game.next_record(h, mass, public, theta)), (mass, public)
+        went = game.moves(h, mass, mass, public, theta).astype(policy.dtype)
+        return (went, recorded(game.next_record(h, mass, public, theta), policy.dtype)), (mass, public)
 
-    first = (game.begins(theta).astype(policy.dtype), game.first_record(theta))
+    first = (game.begins(theta).astype(policy.dtype), recorded(game.first_record(theta), policy.dtype))
     passed: tuple[Flow, Public] = jax.lax.scan(step, first, (jnp.arange(game.horizon), policy))[1]
     return passed
+
+
+def recorded(public: Public, dtype: Any) -> Public:
+    """A public record whose real numbers are at least as precise as ``dtype``: what a loop carries keeps its type from round to round."""
+
+    def wide(leaf: Any) -> Any:
+        array = jnp.asarray(leaf)
+        return array.astype(jnp.promote_types(array.dtype, dtype)) if jnp.issubdtype(array.dtype, jnp.floating) else leaf
+
+    return jax.tree.map(wide, public)
 
 
 @_compiled_per_game
@@ -73,16 +84,15 @@ def records_of(game: MeanFieldGame, flow: Flow, theta: Rules = None) -> Public:
 
     def step(public: Public, now: Any) -> tuple[Public, Public]:
         h, mass = now
-        return game.next_record(h, mass, public, theta), public
+        return recorded(game.next_record(h, mass, public, theta), flow.dtype), public
 
-    return jax.lax.scan(step, game.first_record(theta), (jnp.arange(game.horizon), flow))[1]
+    return jax.lax.scan(step, recorded(game.first_record(theta), flow.dtype), (jnp.arange(game.horizon), flow))[1]
 
 
-def _worth(game: MeanFieldGame, h: Any, flow: Mass, public: Public, theta: Rules, *values: Float[Array, " states"]) -> tuple[Mass, ...]:
-    """R_h + sum_s' P_h(s' | s, a, L_h) V(s'), for each V."""
-    expected = _transpose(game, h, flow, public, theta)
-    reward = game.rewards(h, flow, public, theta)
-    return tuple(reward + expected(value)[0] for value in values)
+def _worth(game: MeanFieldGame, h: Any, flow: Mass, public: Public, theta: Rules, value: Float[Array, " states"]) -> Mass:
+    """R_h + sum_s' P_h(s' | s, a, L_h) V(s')."""
+    expected: Mass = _transpose(game, h, flow, public, theta)(value)[0]
+    return game.rewards(h, flow, public, theta) + expected
 
 
 @_compiled_per_game
@@ -102,7 +112,7 @@ def action_values(game: MeanFieldGame, flow: Flow, policy: Policy, theta: Rules 
 
     def step(value: Float[Array, " states"], now: Any) -> tuple[Float[Array, " states"], Mass]:
         h, mass, public, chosen = now
-        (q,) = _worth(game, h, mass, public, theta, value)
+        q = _worth(game, h, mass, public, theta, value)
         return (chosen * q).sum(axis=1) + _weighed_entropy(chosen, tau), q
 
     rounds = (jnp.arange(game.horizon), flow, records_of(game, flow, theta), policy)
@@ -115,7 +125,7 @@ def best_values(game: MeanFieldGame, flow: Flow, theta: Rules = None, tau: Weigh
 
     def step(value: Float[Array, " states"], now: Any) -> tuple[Float[Array, " states"], Mass]:
         h, mass, public = now
-        (q,) = _worth(game, h, mass, public, theta, value)
+        q = _worth(game, h, mass, public, theta, value)
         return greatest(game.masked(q), tau), q
 
     rounds = (jnp.arange(game.horizon), flow, records_of(game, flow, theta))
@@ -167,17 +177,42 @@ def exploitability(game: MeanFieldGame, policy: Policy, theta: Rules = None, tau
         >>> float(exploitability(game, all_left))
         1.0
     """
-    flow, records = _passage(game, policy, theta)
+    return judged(game, policy, theta, tau)[0]
 
-    def step(ahead: tuple[Float[Array, " states"], Float[Array, " states"]], now: Any) -> tuple[Any, None]:
+
+def judged(
+    game: MeanFieldGame, policy: Policy, theta: Rules, tau: Weight, watch: tuple[Any, Callable[..., Any]] | None = None
+) -> tuple[Scalar, Flow, Public, Any]:
+    """Exploitability, flow and public records of a policy in two passes; to be compiled by the caller.
+
+    Args:
+        game: the game.
+        policy: pi, (horizon, states, actions).
+        theta: the rules.
+        tau: weight of the entropy.
+        watch: (start, (carry, mass, policy of the round, reward, transpose of the move) → (carry, noted)): what else is noted of each round
+            on the way back, without asking the game's functions again.
+
+    Returns:
+        E(pi), L, the records at the beginning of every round, and what was noted, by round.
+    """
+    flow, records = _passage(game, policy, theta)
+    start, note = ((), lambda carry, *_: (carry, ())) if watch is None else watch
+
+    def step(ahead: Any, now: Any) -> tuple[Any, Any]:
+        best, own, carry = ahead
         h, mass, public, chosen = now
-        q_best, q = _worth(game, h, mass, public, theta, *ahead)
-        return (greatest(game.masked(q_best), tau), (chosen * q).sum(axis=1) + _weighed_entropy(chosen, tau)), None
+        expected = _transpose(game, h, mass, public, theta)
+        reward = game.rewards(h, mass, public, theta)
+        carry, noted = note(carry, mass, chosen, reward, expected)
+        q_best, q = reward + expected(best)[0], reward + expected(own)[0]
+        return (greatest(game.masked(q_best), tau), (chosen * q).sum(axis=1) + _weighed_entropy(chosen, tau), carry), noted
 
     nothing = jnp.zeros(game.states, policy.dtype)
-    best, own = jax.lax.scan(step, (nothing, nothing), (jnp.arange(game.horizon), flow, records, policy), reverse=True)[0]
+    back = (jnp.arange(game.horizon), flow, records, policy)
+    (best, own, _), noted = jax.lax.scan(step, (nothing, nothing, start), back, reverse=True)
     gain: Scalar = game.begins(theta).astype(best.dtype) @ (best - own)
-    return gain
+    return gain, flow, records, noted
 
 
 @_compiled_per_game
@@ -218,7 +253,8 @@ def soft_action_values(
         mass = mu[:, None] * chosen
         went, transpose = jax.vjp(lambda part: game.moves(h, part, mass, public, theta), mass)
         reward = game.rewards(h, mass, public, theta)
-        return (went, game.next_record(h, mass, public, theta)), (reward, transpose if light else (mass, public))
+        following = (went.astype(policy.dtype), recorded(game.next_record(h, mass, public, theta), policy.dtype))
+        return following, (reward, transpose if light else (mass, public))
 
     def backward(value: Float[Array, " states"], now: Any) -> tuple[Float[Array, " states"], Mass]:
         h, reward, kept, chosen, log_odds, log_total = now
@@ -228,7 +264,7 @@ def soft_action_values(
         return jnp.matmul(chosen * (q - tau * log_odds), ones, precision="highest") + tau * log_total, q
 
     rounds = jnp.arange(game.horizon)
-    first = (game.begins(theta).astype(policy.dtype), game.first_record(theta))
+    first = (game.begins(theta).astype(policy.dtype), recorded(game.first_record(theta), policy.dtype))
     rewards, kept = jax.lax.scan(onward, first, (rounds, policy), unroll=unroll)[1]
     nothing = jnp.zeros(game.states, policy.dtype)
     back = (rounds, rewards, kept, policy, below, jnp.log(total[..., 0]))
@@ -237,7 +273,7 @@ def soft_action_values(
 
 def _transpose_is_light(game: MeanFieldGame, policy: Policy, theta: Rules) -> bool:
     # what the transpose of a move needs is kept from the flow's pass, so that rules are asked once a round; not a table of transitions
-    now = (jnp.arange(1)[0], policy[0], game.first_record(theta))
+    now = (jnp.arange(1)[0], policy[0], recorded(game.first_record(theta), policy.dtype))
     kept = jax.eval_shape(lambda h, flow, public: _transpose(game, h, flow, public, theta), *now)
     size: int = sum(leaf.size for leaf in jax.tree.leaves(kept))
     return size <= game.states * game.actions

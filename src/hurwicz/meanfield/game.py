@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -50,7 +51,7 @@ class MeanFieldGame:
         action_labels: what each action means.
 
     Raises:
-        InputError: no states, actions or rounds, or an initial distribution that is none.
+        InputError: no states, actions or rounds, a number of them that is not whole, or an initial distribution that is none.
 
     Example:
         >>> import jax.numpy as jnp
@@ -81,9 +82,7 @@ class MeanFieldGame:
 
     def __post_init__(self) -> None:
         """Refuse a game without states, actions, rounds or a distribution to begin with."""
-        for what, count in (("states", self.states), ("actions", self.actions), ("horizon", self.horizon)):
-            if count < 1:
-                raise InputError(f"{self.name}: expected {what} >= 1, got {count}")
+        counted(self.name, states=self.states, actions=self.actions, horizon=self.horizon)
         begin = float64_array(self.initial, f"{self.name}: initial distribution", shape=(self.states,))
         if bool(np.any(begin < 0.0)) or abs(float(begin.sum()) - 1.0) > 1e-9:
             raise InputError(f"{self.name}: expected an initial distribution >= 0 that sums to 1, got a sum of {begin.sum():.9g}")
@@ -145,6 +144,43 @@ class MeanFieldGame:
         from hurwicz.meanfield.checking import check_game
 
         check_game(self, theta, draws=draws, seed=seed, gradients=gradients)
+
+
+def counted(name: str, **counts: Any) -> None:
+    """Refuse counts that are no whole numbers, or below 1.
+
+    Raises:
+        InputError: the first that is not; ``name`` says whose.
+
+    Example:
+        >>> counted("a game", horizon=3)
+        >>> counted("a game", horizon=2.5)
+        Traceback (most recent call last):
+        ...
+        hurwicz._foundation.errors.InputError: a game: expected horizon >= 1, a whole number, got 2.5
+    """
+    for what, count in counts.items():
+        if not isinstance(count, int | np.integer) or count < 1:
+            raise InputError(f"{name}: expected {what} >= 1, a whole number, got {count!r}")
+
+
+def weight_of_entropy(tau: Any, name: str) -> float:
+    """``tau`` as a number.
+
+    Raises:
+        InputError: no number, or a negative or infinite one; ``name`` says whose.
+
+    Example:
+        >>> weight_of_entropy(np.float32(0.5), "a game")
+        0.5
+    """
+    try:
+        weight = math.nan if isinstance(tau, str) else float(tau)
+    except (TypeError, ValueError):
+        weight = math.nan
+    if not (math.isfinite(weight) and weight >= 0.0):
+        raise InputError(f"{name}: expected a weight of entropy tau >= 0, got {tau!r}")
+    return weight
 
 
 def from_transition(*, transition: Transition, **fields: Any) -> MeanFieldGame:

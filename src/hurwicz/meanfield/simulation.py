@@ -11,8 +11,10 @@ import numpy as np
 from jaxtyping import Float64
 from numpy.typing import NDArray
 
-from hurwicz._foundation import FloatArray, InputError, float64_array, float64_scope
+from hurwicz._foundation import FloatArray, InputError, NotFiniteError, float64_array, float64_scope
+from hurwicz.meanfield.checking import ROUNDING, check_flow
 from hurwicz.meanfield.game import MeanFieldGame, Rules
+from hurwicz.meanfield.soundness import ensure_sound
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,9 @@ def simulate(
         seed: of the first run; run k has its own stream, whatever ``seeds`` is.
 
     Raises:
-        InputError: no player or run, or a policy of another shape or whose rows do not sum to 1.
+        InputError: no player or run, a policy of another shape or whose rows do not sum to 1, or a game that is none (transition rows that
+            do not sum to one, rewards out of the declared range, ...), with the round and the state.
+        NotFiniteError: NaN or infinity in a reward or a move; names the round and the state.
 
     Example:
         >>> from hurwicz.meanfield import left_right
@@ -63,6 +67,7 @@ def simulate(
     if players < 1 or seeds < 1:
         raise InputError(f"{game.name}: expected players >= 1 and seeds >= 1, got {players} and {seeds}")
     chances = drawable(policy, game.name, game.shape)
+    ensure_sound(game, theta)
     runs = [_run(game, chances, players, theta, np.random.default_rng((seed, k))) for k in range(seeds)]
     return Simulated(np.stack([flow for flow, _ in runs]), np.asarray([total for _, total in runs]))
 
@@ -79,10 +84,19 @@ def _run(
             chosen = rng.multinomial(here, policy[h])
             flows[h] = chosen / players
             reward, after = look(h, flows[h], public, theta)
-            total += float((flows[h] * np.asarray(reward)).sum())
+            paid = float((flows[h] * np.asarray(reward)).sum())
+            if not np.isfinite(paid):
+                check_flow(game, flows, theta)
+                raise NotFiniteError(f"{game.name}: expected finite rewards, got {paid} in round {h}")
+            total += paid
             if h + 1 < game.horizon:
                 taken = np.argwhere(chosen)
-                odds = distribution(rows(h, flows[h], public, theta, taken))
+                odds = rows(h, flows[h], public, theta, taken)
+                # written so that NaN is off too
+                if not (np.abs(odds.sum(axis=1) - 1.0).max() <= ROUNDING and odds.min() >= -ROUNDING):
+                    check_flow(game, flows, theta)
+                    raise InputError(f"{game.name}: expected transition rows >= 0 that sum to 1, got others in round {h}")
+                odds = distribution(odds)
                 here = rng.multinomial(chosen[chosen > 0], odds).sum(axis=0)
             public = after
     return flows, total

@@ -10,12 +10,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float64
 
+from hurwicz._foundation import InputError
 from hurwicz.equilibria.mean_field.iterations import Iterate, Iteration, Table
 from hurwicz.equilibria.mean_field.problem import MeanFieldProblem
-from hurwicz.meanfield import MeanFieldGame, exploitability, flow_of, uniform_policy
-from hurwicz.meanfield.evaluation import soft_action_values
+from hurwicz.meanfield import MeanFieldGame, exploitability, flow_of
+from hurwicz.meanfield.checking import check_flow
+from hurwicz.meanfield.soundness import Look, examined
 
 
 def begin(problem: MeanFieldProblem, iteration: Iteration) -> Iterate:
@@ -31,16 +32,44 @@ def advance(problem: MeanFieldProblem, iteration: Iteration, iterate: Iterate, t
     return after, policy, float(found)
 
 
-def first_look(problem: MeanFieldProblem) -> tuple[Table, float, float]:
-    """The uniform policy, its exploitability, and the largest difference between the values of two actions of a state."""
-    policy, found, reach = _first(problem.game, problem.theta, problem.tau)
-    return policy, float(found), float(reach)
+def first_look(problem: MeanFieldProblem) -> Look:
+    """A look at the uniform policy.
+
+    Raises:
+        InputError: the game is none, as :func:`hurwicz.meanfield.soundness.examined` says.
+        NotFiniteError: it gives no finite value to the uniform policy; names the round and the state.
+    """
+    return examined(problem.game, problem.theta, problem.tau)
 
 
-def last_look(problem: MeanFieldProblem, policy: Table) -> tuple[Float64[np.ndarray, "horizon states actions"], float]:
-    """The flow of a policy and its exploitability."""
-    flow, found = flow_of(problem.game, policy, problem.theta), exploitability(problem.game, policy, problem.theta, problem.tau)
-    return np.asarray(flow), float(found)
+def last_look(problem: MeanFieldProblem, policy: Table) -> Look:
+    """A look at the policy that was found: its flow and exploitability.
+
+    Raises:
+        InputError: the game is none along the policy's flow (a reward that leaves its declared range there, say).
+    """
+    return examined(problem.game, problem.theta, problem.tau, policy)
+
+
+def where_not_finite(problem: MeanFieldProblem, iteration: Iteration, iterate: Iterate, taken: int, steps: int) -> str:
+    """Which number of the game was not finite first, and where, when an iterate that had taken ``taken`` steps took ``steps`` more.
+
+    Empty where every reward and move was finite at the flows on the way: the iteration itself ran away.
+    """
+    before = advance(problem, iteration, iterate, taken, 0)[1]
+    for t in range(taken, taken + steps):
+        iterate, policy, found = advance(problem, iteration, iterate, t, 1)
+        if np.isfinite(found):
+            before = policy
+            continue
+        for step, played in ((t, before), (t + 1, policy)):
+            if bool(jnp.isfinite(played).all()):
+                try:
+                    check_flow(problem.game, flow_of(problem.game, played, problem.theta), problem.theta)
+                except InputError as error:
+                    return f"{error}, at the flow of step {step}"
+        break
+    return ""
 
 
 def _bare(iteration: Iteration) -> tuple[Iteration, tuple[str, ...]]:
@@ -71,10 +100,3 @@ def _compiled(game: MeanFieldGame, bare: Iteration, names: tuple[str, ...]) -> C
         return after, policy, exploitability(game, policy, theta, tau)
 
     return jax.jit(several)
-
-
-@functools.partial(jax.jit, static_argnums=0)
-def _first(game: MeanFieldGame, theta: Any, tau: Any) -> tuple[Table, Any, Any]:
-    policy = uniform_policy(game)
-    q = soft_action_values(game, jnp.zeros(game.shape), theta)
-    return policy, exploitability(game, policy, theta, tau), (q.max(axis=-1) - q.min(axis=-1)).max()

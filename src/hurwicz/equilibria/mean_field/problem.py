@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float64
 
-from hurwicz._foundation import InputError
 from hurwicz.meanfield import MeanFieldGame
+from hurwicz.meanfield.game import weight_of_entropy
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,7 +22,7 @@ class MeanFieldProblem:
         tau: weight of the entropy, in units of reward; 0 for the game itself.
 
     Raises:
-        InputError: a negative or infinite tau.
+        InputError: a tau that is no number, negative or infinite.
 
     Example:
         >>> from hurwicz.meanfield import left_right
@@ -37,8 +36,7 @@ class MeanFieldProblem:
 
     def __post_init__(self) -> None:
         """Refuse a weight that has no meaning."""
-        if not (math.isfinite(self.tau) and self.tau >= 0.0):
-            raise InputError(f"{self.game.name}: expected a weight of entropy tau >= 0, got {self.tau}")
+        weight_of_entropy(self.tau, self.game.name)
 
 
 @dataclass(frozen=True)

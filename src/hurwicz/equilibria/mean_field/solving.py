@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+import jax.numpy as jnp
 import numpy as np
 
-from hurwicz._foundation import NotFiniteError, Solution, Status, float64_scope
-from hurwicz.equilibria.mean_field.advancing import advance, begin, first_look, last_look
+from hurwicz._foundation import Solution, Status, float64_scope
+from hurwicz.equilibria.mean_field.advancing import advance, begin, first_look, last_look, where_not_finite
 from hurwicz.equilibria.mean_field.iterations import DampedFixedPoint, Iterate, Iteration, OnlineMirrorDescent, Table
 from hurwicz.equilibria.mean_field.problem import MeanFieldEquilibrium, MeanFieldProblem
 from hurwicz.equilibria.protocol import Progress, drive
@@ -63,15 +64,15 @@ class MeanFieldDynamics:
         """Everyone at its start.
 
         Raises:
-            NotFiniteError: the game gives no finite value to the uniform policy.
+            InputError: the game is none (rows that do not sum to one, a reward out of its range, a function that JAX cannot trace, ...).
+            NotFiniteError: the game gives no finite value to the uniform policy; names the round and the state.
         """
         with float64_scope():
-            start, found, reach = first_look(game)
-            if not np.isfinite(found):
-                game.game.check(game.theta)  # names the round and the state, if it is met at random flows too
-                raise NotFiniteError(f"{game.game.name}: expected a finite exploitability of the uniform policy, got {found}")
-            taking_part = self.iterations or _fitting(game, reach)
-            return _Race([_Racer(i, begin(game, i)) for i in taking_part], 0, found, start, "uniform policy")
+            look = first_look(game)
+            taking_part = self.iterations or _fitting(game, look.reach)
+            return _Race(
+                [_Racer(i, begin(game, i)) for i in taking_part], 0, look.exploitability, jnp.asarray(look.policy), "uniform policy"
+            )
 
     def step(self, game: MeanFieldProblem, state: _Race) -> _Race:
         """``every`` steps of whoever's turn it is, and a look at each."""
@@ -87,7 +88,7 @@ class MeanFieldDynamics:
                 iterate, here, found = advance(game, racer.iteration, racer.iterate, racer.taken, self.every)
                 taken = racer.taken + self.every
                 if not np.isfinite(found):
-                    diverged.append(_cause(game, racer.iteration, taken))
+                    diverged.append(_cause(game, racer, taken))
                     continue  # this one has diverged; the others go on
                 racers.append(_Racer(racer.iteration, iterate, found, taken))
                 if found < best:
@@ -121,8 +122,8 @@ class MeanFieldDynamics:
     def result(self, game: MeanFieldProblem, state: _Race) -> MeanFieldEquilibrium:
         """The policy of least exploitability."""
         with float64_scope():
-            flow, found = last_look(game, state.policy)
-        return MeanFieldEquilibrium(np.asarray(state.policy), flow, found, game.tau, state.winner, tuple(state.diverged))
+            look = last_look(game, state.policy)
+        return MeanFieldEquilibrium(look.policy, look.flow, look.exploitability, game.tau, state.winner, tuple(state.diverged))
 
 
 def solve_mean_field(
@@ -150,8 +151,11 @@ def solve_mean_field(
         ``stats`` repeats the names as ``winner`` and ``diverged``; where nothing arrived, ``cause`` says why.
 
     Raises:
-        InputError: no step allowed.
-        NotFiniteError: the game gives no finite value to the uniform policy.
+        InputError: no step allowed, or a game that is none along the flows of the uniform policy or of the one that was found: another
+            shape, transition rows that do not sum to one, a negative probability, rewards out of the declared range, a function that JAX
+            cannot trace, what ``inspect`` refuses; with the round and the state.
+        NotFiniteError: the game gives no finite value to the uniform policy; names the round and the state. Where NaN appears later, the
+            iterations that met it have diverged, and ``stats["cause"]`` names them.
 
     Example:
         >>> from hurwicz.meanfield import left_right
@@ -182,7 +186,7 @@ def default_iterations(problem: MeanFieldProblem) -> tuple[Iteration, ...]:
     monotone and the equilibrium is pure (an epidemic). At tau > 0 no rate passes 1 / tau.
     """
     with float64_scope():
-        return _fitting(problem, first_look(problem)[2])
+        return _fitting(problem, first_look(problem).reach)
 
 
 def _fitting(problem: MeanFieldProblem, reach: float) -> tuple[Iteration, ...]:
@@ -191,11 +195,13 @@ def _fitting(problem: MeanFieldProblem, reach: float) -> tuple[Iteration, ...]:
     return (*(OnlineMirrorDescent(rate) for rate in rates), DampedFixedPoint(0.1))
 
 
-def _cause(problem: MeanFieldProblem, iteration: Iteration, taken: int) -> str:
+def _cause(problem: MeanFieldProblem, racer: _Racer, taken: int) -> str:
+    iteration = racer.iteration
     what = f"{iteration.name} diverged: not finite after {taken} steps"
     if isinstance(iteration, OnlineMirrorDescent) and iteration.rate * problem.tau > 2.0:
         return (
             f"{what}, since rate x tau = {iteration.rate * problem.tau:g} is above 2 and each step makes the logits larger; "
             f"a rate of at most 1/tau = {1.0 / problem.tau:g} does not"
         )
-    return f"{what}; take a shorter step, or check that the game's rewards stay finite at every flow"
+    named = where_not_finite(problem, iteration, racer.iterate, racer.taken, taken - racer.taken)
+    return f"{what}; {named}" if named else f"{what} although the game's rewards and moves are; take a shorter step"

@@ -19,6 +19,7 @@ from hurwicz.equilibria.mean_field.iterations import (
     SoftmaxPolicyIteration,
 )
 from hurwicz.equilibria.mean_field.problem import MeanFieldProblem
+from hurwicz.meanfield.soundness import ensure_sound
 
 _HALF_DECADE = math.sqrt(10.0)
 
@@ -87,7 +88,8 @@ def tune(
         one that came nearest), ``DIVERGED`` where all did. ``stats["steps"]`` counts the steps of all together.
 
     Raises:
-        InputError: no step allowed, or a tolerance that is not above 0.
+        InputError: no step allowed, a tolerance that is not above 0, or a game that is none, as for :func:`solve_mean_field`.
+        NotFiniteError: the game gives no finite value to the uniform policy; names the round and the state.
 
     Example:
         >>> from hurwicz.meanfield import left_right
@@ -98,6 +100,7 @@ def tune(
     if not 1 <= every <= most or not tolerance > 0.0:
         raise InputError(f"tune: expected 1 <= every <= most and a tolerance > 0, got every={every}, most={most}, tolerance={tolerance}")
     with float64_scope():
+        ensure_sound(problem.game, problem.theta)
         tried = [_Runner(i, begin(problem, i)) for i in candidates or candidate_iterations(problem)]
         best = _race(problem, tried, tolerance, most, every)
         for factor in (_HALF_DECADE, math.sqrt(_HALF_DECADE)):
@@ -119,7 +122,7 @@ def candidate_iterations(problem: MeanFieldProblem) -> tuple[Iteration, ...]:
     At tau > 0 no rate passes 1 / tau, and softmax policy iteration at the temperature tau takes part with four dampings.
     """
     with float64_scope():
-        reach = max(first_look(problem)[2], 1e-12)
+        reach = max(first_look(problem).reach, 1e-12)
     top = 1.0 / problem.tau if problem.tau > 0.0 else np.inf
     rates = dict.fromkeys(min(10.0 ** (k / 2) / reach, top) for k in range(4, -5, -1))
     soft = [SoftmaxPolicyIteration(problem.tau, d) for d in (1.0, 0.3, 0.1, 0.03)] if problem.tau > 0.0 else []
