@@ -85,6 +85,9 @@ def audit(
         typer.Option("--property", help="A property, or core (the default), beyond_one_liar, all; may be given several times."),
     ] = None,
     effort: Annotated[str, typer.Option(help="How hard to look: quick, standard or thorough.")] = "quick",
+    revenue_bound: Annotated[
+        float | None, typer.Option(help="The most that any mechanism of the class can earn: more is an alarm.", show_default=False)
+    ] = None,
     equilibrium: Annotated[bool, typer.Option(help="Where the truth is no equilibrium, compute the one there is.")] = True,
     executor: Annotated[
         str | None, typer.Option(help="Who looks: serial, threads, processes or dask. Findings are the same.", show_default="threads")
@@ -109,7 +112,8 @@ def audit(
     from hurwicz.scenarios.loading import build_scenario
 
     given = _mechanism_keys(mechanism, agents, prior, grid, option) | {"effort": effort, "equilibrium": equilibrium, "seed": seed}
-    chosen = {"properties": properties, "executor": executor, "workers": workers, "checkpoint": str(checkpoint) if checkpoint else None}
+    chosen: dict[str, Any] = {"properties": properties, "executor": executor, "workers": workers, "revenue_bound": revenue_bound}
+    chosen["checkpoint"] = str(checkpoint) if checkpoint else None
     scenario = build_scenario("audit", given | {key: value for key, value in chosen.items() if value not in (None, [])})
     name = mechanism.rpartition(":")[2] if ".py:" in mechanism else mechanism
     _run(scenario, name, out or Path("out", name), as_json)
@@ -245,7 +249,7 @@ def _mechanism_keys(
         raise InputError(f"--option: expected NAME=VALUE, got {wrong[0]!r}")
     keys: dict[str, Any] = {"mechanism": mechanism}
     if agents is not None:
-        keys["agents"] = int(agents) if agents.strip().lstrip("-").isdigit() else [name.strip() for name in agents.split(",")]
+        keys["agents"] = _agents(agents)
     if prior:
         keys["prior"] = prior
     if grid is not None:
@@ -253,6 +257,15 @@ def _mechanism_keys(
     if option:
         keys["options"] = {name.strip(): value.strip() for name, _, value in (text.partition("=") for text in option)}
     return keys
+
+
+def _agents(text: str) -> int | list[str]:
+    """``5``, or ``ann,bob``: one word without a comma is neither."""
+    if text.strip().lstrip("-").isdigit():
+        return int(text)
+    if text.strip() and "," not in text:
+        raise InputError(f"--agents: expected a whole number, or their names with commas (ann,bob); got {text!r}")
+    return [name.strip() for name in text.split(",")]
 
 
 def _print_mechanisms(as_json: bool) -> None:

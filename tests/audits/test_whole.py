@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,9 +11,9 @@ import pytest
 from hurwicz._foundation import InputError
 from hurwicz.audits import Effort, Verdict, audit, replay
 from hurwicz.audits.executors import Threads
-from hurwicz.mechanisms import single_parameter
+from hurwicz.mechanisms import optimal_revenue, single_parameter
 from hurwicz.mechanisms.single_item import first_price, second_price, third_price
-from hurwicz.settings import Outcomes
+from hurwicz.settings import Outcomes, beliefs
 from hurwicz.typespaces import CorrelatedPrior, Finite, FinitePrior, ProductPrior
 
 GRID = FinitePrior([0.0, 0.25, 0.5, 0.75, 1.0])
@@ -184,7 +185,14 @@ def test_revenue_above_the_known_optimum_raises_an_alarm():
     assert "impossible claim" in found.reason
     assert found.value == pytest.approx(2 / 3, abs=found.witness.details["error"])
     assert one(second_price(2), "revenue_within_bound", revenue_bound=5 / 12).verdict is Verdict.NOT_REFUTED
-    assert one(second_price(2), "revenue_within_bound").verdict is Verdict.NOT_APPLICABLE
+    # Myerson's optimum is the bound that a single-item rule brings along, whatever the prior
+    own = one(first_price(2, prior=GRID), "revenue_within_bound")
+    assert own.verdict is Verdict.REFUTED
+    assert own.witness.details["bound"] == pytest.approx(optimal_revenue(beliefs(["a", "b"], GRID)))
+    unknown = one(replace(second_price(2, prior=GRID), revenue_bound=None), "revenue_within_bound")
+    assert unknown.verdict is Verdict.NOT_APPLICABLE
+    assert "no bound on it is known" in unknown.reason
+    assert unknown.value == pytest.approx(0.3)  # the lower of two values of the grid, on average
 
 
 def test_envy():

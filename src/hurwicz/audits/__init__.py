@@ -3,6 +3,7 @@
 from hurwicz.audits.auditing import audit
 from hurwicz.audits.brackets import Bracket, regret_bracket
 from hurwicz.audits.effort import EFFORTS, Effort
+from hurwicz.audits.ex_ante import Expected, expected_revenue
 from hurwicz.audits.executors import Checkpoint, Dask, Executor, Processes, Serial, Threads
 from hurwicz.audits.finding import Finding, Verdict, Witness
 from hurwicz.audits.mean_field import deviation_gains, equilibrium_of, replay_deviation
@@ -21,6 +22,7 @@ __all__ = [
     "Effort",
     "Estimate",
     "Executor",
+    "Expected",
     "Finding",
     "PaymentCell",
     "Processes",
@@ -35,6 +37,7 @@ __all__ = [
     "effort_in_words",
     "equilibrium_of",
     "estimate",
+    "expected_revenue",
     "findings_from_json",
     "findings_table",
     "findings_to_json",

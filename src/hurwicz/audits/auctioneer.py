@@ -18,7 +18,7 @@ from hurwicz.audits.false_names import NO_FAMILY, Family, enlarged, newcomer_of
 from hurwicz.audits.finding import Finding, Verdict, Witness
 from hurwicz.audits.joint_lies import best_joint_lie
 from hurwicz.audits.pace import Pace
-from hurwicz.audits.profiles import Profiles, column, joined, plain, row_of
+from hurwicz.audits.profiles import Profiles, column, joined, plain, row_of, shown
 from hurwicz.settings import Outcomes, Property
 
 _SHILL, _CREDIBLE = Property.SHILL_PROOF.value, Property.CREDIBLE.value
@@ -50,7 +50,7 @@ def shill_proof(e: Evaluator, at: Profiles | None, prior: Any = None, family: Fa
         return Finding(_SHILL, verdict, max(found.gain, 0.0), None, how, effort, reason)
     details = {"property": _SHILL, "alias": shill, "alias_report": found.lies[0]}
     witness = Witness(None, dict(found.profile), None, dict(found.profile), found.gain, details)
-    reason = f"the auctioneer collects {found.gain:.6g} more by inventing a bidder that reports {found.lies[0]}"
+    reason = f"the auctioneer collects {found.gain:.6g} more by inventing a bidder that reports {shown(found.lies[0])}"
     return Finding(_SHILL, Verdict.REFUTED, found.gain, witness, how, effort, reason)
 
 
@@ -128,7 +128,7 @@ def credible(e: Evaluator, at: Profiles | None, prior: Any = None) -> Finding:
         return Finding(_CREDIBLE, verdict, max(gain, 0.0), None, how, effort, f"no stories collect more than {e.tolerance:.3g} extra")
     witness = Witness(None, profile, None, profile, gain, {"property": _CREDIBLE, "stories": story})
     teller = next(iter(story))
-    reason = f"the auctioneer collects {gain:.6g} more; {teller} is told that the others reported {story[teller]}"
+    reason = f"the auctioneer collects {gain:.6g} more; {teller} is told that the others reported {shown(story[teller])}"
     return Finding(_CREDIBLE, Verdict.REFUTED, gain, witness, how, effort, reason)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from hurwicz.audits.implications import implied, in_waves
 from hurwicz.audits.judging import NEED_PRIOR, Judging
 from hurwicz.audits.profiles import stacked
 from hurwicz.audits.resuming import resumed
-from hurwicz.settings import CORE_PROPERTIES, PROPERTIES, DirectMechanism, JointPrior
+from hurwicz.settings import CORE_PROPERTIES, PROPERTIES, DirectMechanism, JointPrior, Property
 
 Progress = Callable[[str, float], None]
 
@@ -51,13 +52,14 @@ def audit(
 
     Args:
         mechanism: what to audit; batched members are used where it has them.
-        properties: names from :data:`hurwicz.settings.PROPERTIES`; those of :data:`hurwicz.settings.CORE_PROPERTIES` if omitted.
+        properties: names from :data:`hurwicz.settings.PROPERTIES`; those of :data:`hurwicz.settings.CORE_PROPERTIES` if omitted, and
+            ``revenue_within_bound`` where a bound is stated as a number.
         prior: common prior for BIC, interim and ex ante IR; the mechanism's own ``prior`` if it has one.
         effort: ``"quick"``, ``"standard"``, ``"thorough"``, or an :class:`Effort`.
         seed: of every random choice.
         at: profiles of interest (the real types, say): looked at first and preferred as witnesses.
         revenue_bound: best expected revenue of any mechanism of the class, for ``revenue_within_bound``; the mechanism's own
-            ``revenue_bound`` if it has one.
+            ``revenue_bound`` if it has one (a number, or a function of the prior, as Myerson's optimum is).
         family: names → the same mechanism for those participants, for false names and shill bids; the mechanism's own ``resized`` if it
             has one.
         executor: who looks at the properties: ``"serial"``, ``"threads"`` (a mechanism in numpy or compiled code without state; its tables
@@ -88,10 +90,12 @@ def audit(
     unknown = [p for p in wanted if p not in PROPERTIES]
     if unknown:
         raise InputError(f"audit: expected properties among {list(PROPERTIES)}, got {unknown}")
+    bound = revenue_bound if revenue_bound is not None else getattr(mechanism, "revenue_bound", None)
+    if properties is None and bound is not None and not callable(bound):
+        wanted.append(Property.REVENUE_WITHIN_BOUND.value)
     e = Evaluator(mechanism, effort_of(effort), seed=seed)
     run = executor_of(executor, workers)
     e.executor = run if run.shares_memory else Serial()
-    bound = revenue_bound if revenue_bound is not None else getattr(mechanism, "revenue_bound", None)
     common = prior if prior is not None else getattr(mechanism, "prior", None)
     for profile in at:
         wrong = [n for n in e.agents if n not in profile or not e.spaces[n].contains(profile[n])]
@@ -102,6 +106,12 @@ def audit(
     named = stacked(at, e.agents) if len(at) else None
     if common is not None:
         need_prior(e, common, ", ".join(wanted))
+    if Property.REVENUE_WITHIN_BOUND not in wanted:
+        bound = None
+    elif callable(bound):
+        bound = None if common is None else bound(common)
+    if bound is not None and not math.isfinite(bound):
+        raise InputError(f"audit: expected a finite revenue_bound, got {bound!r}")
     try:
         e.probe(named)
     except UnsteadyError as error:

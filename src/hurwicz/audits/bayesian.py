@@ -32,7 +32,7 @@ from hurwicz.audits.expectations import (
 )
 from hurwicz.audits.finding import Finding, Verdict, Witness
 from hurwicz.audits.local_search import pattern_search, round_significant
-from hurwicz.audits.profiles import Profiles, column, cover, plain
+from hurwicz.audits.profiles import Profiles, column, cover, plain, shown
 from hurwicz.settings import JointPrior, Property
 from hurwicz.typespaces import Box, CorrelatedPrior, Interval, TypeSpace
 
@@ -143,7 +143,7 @@ def bic(e: Evaluator, prior: JointPrior | None, at: Profiles | None, progress: C
         witness,
         f"{'exhaustive' if exact else 'search'}, {_describe(rule)}",
         effort,
-        f"{agent} of type {_say(true)} expects {lied - told:.6g}{give} more{share} by reporting {_say(shorter)}, the others truthful",
+        f"{agent} of type {shown(true)} expects {lied - told:.6g}{give} more{share} by reporting {shown(shorter)}, the others truthful",
     )
 
 
@@ -189,7 +189,7 @@ def interim_ir(e: Evaluator, prior: JointPrior | None, at: Profiles | None, prog
             None,
             method,
             effort,
-            f"least expected utility found {value:.6g} ({agent} of type {_say(true)})"
+            f"least expected utility found {value:.6g} ({agent} of type {shown(true)})"
             + (f"; only {len(rules)} agents were looked at before the time limit" if len(rules) < len(e.agents) else ""),
         )
     witness = Witness(
@@ -207,7 +207,7 @@ def interim_ir(e: Evaluator, prior: JointPrior | None, at: Profiles | None, prog
         witness,
         f"{'exhaustive' if exact else 'search'}, {_describe(rule)}",
         effort,
-        f"{agent} of type {_say(true)} expects {value:.6g} by taking part truthfully",
+        f"{agent} of type {shown(true)} expects {value:.6g} by taking part truthfully",
     )
 
 
@@ -363,8 +363,3 @@ def _shorten(e: Evaluator, prior: JointPrior, agent: str, true: Any, lie: Any, r
             if lied - told >= 0.9999 * gain:
                 return short
     return lie
-
-
-def _say(value: Any) -> str:
-    simple = plain(value)
-    return f"{simple:.6g}" if isinstance(simple, float) else str(simple)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from hurwicz.audits.evaluation import Evaluator
 from hurwicz.audits.finding import Finding, Verdict, Witness
 from hurwicz.audits.joint_lies import JointLie, best_joint_lie
-from hurwicz.audits.profiles import Profiles
+from hurwicz.audits.profiles import Profiles, shown
 from hurwicz.settings import Property
 
 _NAME = Property.COLLUSION_PROOF_PAIRS.value
@@ -61,7 +61,7 @@ def collusion_proof_pairs(e: Evaluator, at: Profiles | None, prior: Any = None) 
     details = {"property": _NAME, "partner": j, "partner_type": found.profile[j], "partner_report": found.lies[1]}
     others = {name: value for name, value in found.profile.items() if name not in (i, j)}
     witness = Witness(i, found.profile[i], found.lies[0], others, found.gain, details)
-    reason = f"{i} and {j} gain {found.gain:.6g} together by reporting {found.lies[0]} and {found.lies[1]}"
+    reason = f"{i} and {j} gain {found.gain:.6g} together by reporting {shown(found.lies[0])} and {shown(found.lies[1])}"
     return Finding(_NAME, Verdict.REFUTED, found.gain, witness, how, effort, reason)
 
 

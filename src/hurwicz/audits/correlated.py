@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from hurwicz.audits.evaluation import Evaluator
 from hurwicz.audits.finding import Finding, Verdict, Witness
-from hurwicz.audits.profiles import column, cover, plain
+from hurwicz.audits.profiles import column, cover, plain, shown
 from hurwicz.settings import JointPrior, Property
 from hurwicz.typespaces import CorrelatedPrior, Finite
 
@@ -83,7 +83,7 @@ def bic_correlated(e: Evaluator, prior: CorrelatedPrior, progress: Callable[[flo
             "expectation": {"kind": "conditional"},
         },
     )
-    reason = f"{agent} of type {plain(true)} expects {gain:.6g} more by reporting {plain(lie)}, the others truthful"
+    reason = f"{agent} of type {shown(true)} expects {gain:.6g} more by reporting {shown(lie)}, the others truthful"
     return Finding(name, Verdict.REFUTED, gain, witness, f"{'exhaustive' if exact else 'grid of misreports'}, {_METHOD}", effort, reason)
 
 
@@ -103,11 +103,11 @@ def interim_ir_correlated(e: Evaluator, prior: CorrelatedPrior) -> Finding:
     value, agent, true = worst
     effort = e.spent(types=types, expectation=[_METHOD], scale=e.scale, worst=value)
     if value >= -e.tolerance:
-        reason = f"least expected utility {value:.6g} ({agent} of type {plain(true)}), over the types of positive probability"
+        reason = f"least expected utility {value:.6g} ({agent} of type {shown(true)}), over the types of positive probability"
         return Finding(name, Verdict.PROVED, value, None, f"exhaustive, {_METHOD}", effort, reason)
     details = {"property": name, "utility": value, "error": 0.0, "expectation": {"kind": "conditional"}}
     witness = Witness(agent=agent, true_type=plain(true), misreport=None, others=None, gain=-value, details=details)
-    reason = f"{agent} of type {plain(true)} expects {value:.6g} by taking part truthfully"
+    reason = f"{agent} of type {shown(true)} expects {value:.6g} by taking part truthfully"
     return Finding(name, Verdict.REFUTED, -value, witness, f"exhaustive, {_METHOD}", effort, reason)
 
 

@@ -16,7 +16,7 @@ from hurwicz._foundation import InputError
 from hurwicz.audits.deviation_search import misreports
 from hurwicz.audits.evaluation import Evaluator
 from hurwicz.audits.finding import Finding, Verdict
-from hurwicz.audits.profiles import Profiles, joined, row_of
+from hurwicz.audits.profiles import Profiles, joined, row_of, shown
 from hurwicz.settings import Outcomes, PaymentIdentity, Property
 from hurwicz.settings.forms import AffineMaximiser
 
@@ -188,7 +188,7 @@ def _check(e: Evaluator, form: AffineMaximiser, prior: Any) -> Checked:
         for what, amount in (("its payment moves with its own report", moved), ("a misreport leads to a greater weighted sum", better)):
             k = int(np.argmax(amount))
             if amount[k] > 10.0 * e.tolerance and not why:
-                why = f"the declared form does not hold: for {agent} {what} (by {amount[k]:.3g} at types {row_of(types, k)})"
+                why = f"the declared form does not hold: for {agent} {what} (by {amount[k]:.3g} at types {shown(row_of(types, k))})"
     return Checked(profiles, truthful, pivots, base, looked, apart, e.evaluations, e.scale, why)
 
 

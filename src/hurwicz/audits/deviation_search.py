@@ -19,7 +19,7 @@ from hurwicz.audits.finding import Finding, Verdict, Witness
 from hurwicz.audits.gradients import climbed, traceable
 from hurwicz.audits.local_search import digits_of, pattern_search, round_significant, shortened
 from hurwicz.audits.pace import Pace
-from hurwicz.audits.profiles import Profiles, cover, one_profile, plain, row_of
+from hurwicz.audits.profiles import Profiles, cover, one_profile, plain, row_of, shown
 from hurwicz.typespaces import Box, Finite, Interval, TypeSpace
 
 Told = Callable[[float], None] | None
@@ -299,8 +299,4 @@ def sentence(witness: Witness) -> str:
     """Who gains how much by reporting what."""
     relative = witness.details.get("relative_gain")
     share = f" ({relative:.1%})" if relative is not None and relative < 1e4 else ""
-    return f"{witness.agent} of type {_short(witness.true_type)} gains {witness.gain:.6g}{share} by reporting {_short(witness.misreport)}"
-
-
-def _short(value: Any) -> str:
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
+    return f"{witness.agent} of type {shown(witness.true_type)} gains {witness.gain:.6g}{share} by reporting {shown(witness.misreport)}"

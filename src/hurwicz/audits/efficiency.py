@@ -12,7 +12,7 @@ from hurwicz.audits.deviation_search import misreports
 from hurwicz.audits.evaluation import Evaluator
 from hurwicz.audits.finding import Finding, Verdict, Witness
 from hurwicz.audits.pace import Pace
-from hurwicz.audits.profiles import Profiles, joined, row_of
+from hurwicz.audits.profiles import Profiles, joined, row_of, shown
 from hurwicz.settings import Property
 
 _Better = tuple[float, dict[str, Any], dict[str, Any], float, float | None]  # gain, profile, how, welfare there, gap to the bound
@@ -103,7 +103,7 @@ def _look(e: Evaluator, part: Profiles, *, limited: bool) -> _Better:
         where = int(np.argmin(bound - welfare))
         raise InputError(
             f"audit of efficiency: expected an upper bound on welfare from welfare_bound, got {bound[where]:.9g} where the outcome has "
-            f"{welfare[where]:.9g}, at types {row_of(part, where)}"
+            f"{welfare[where]:.9g}, at types {shown(row_of(part, where))}"
         )
     gain, how, row = max(_better(e, part, welfare, limited=limited), key=lambda item: (item[0], -item[2]))
     return gain, row_of(part, row), how, float(welfare[row]), None if bound is None else float(np.max(bound - welfare))

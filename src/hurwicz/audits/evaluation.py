@@ -29,6 +29,11 @@ class Evaluator:
         self.mechanism = mechanism
         self.effort = effort
         self.seed = seed
+        lacking = [member for member in ("agents", "type_spaces", "outcome", "value", "welfare") if not hasattr(mechanism, member)]
+        if lacking:
+            raise InputError(
+                f"audit: expected a mechanism (a DirectMechanism), got {type(mechanism).__name__} without {', '.join(lacking)}"
+            )
         self.agents: tuple[str, ...] = tuple(mechanism.agents)
         missing = [name for name in self.agents if name not in mechanism.type_spaces]
         if not self.agents or missing or len(set(self.agents)) != len(self.agents):
@@ -308,8 +313,16 @@ class Evaluator:
         return most if each < 2e-4 else int(min(most, max(float(least), self.effort.seconds / (200.0 * len(self.agents) * each))))
 
     def one(self, profile: Mapping[str, Any]) -> Profiles:
-        """A single profile as a batch of one; types that came back from JSON are found again among the space's own."""
-        return {name: column([self._own(name, profile[name])]) for name in profile}
+        """A single profile as a batch of one; types that came back from JSON are found again among the space's own.
+
+        Raises:
+            InputError: a type outside its space.
+        """
+        own = {name: self._own(name, profile[name]) for name in profile}
+        for name, value in own.items():
+            if not self.spaces[name].contains(value):
+                raise InputError(f"audit: expected a type or report of {name!r} in {self.spaces[name]!r}, got {plain(value)!r}")
+        return {name: column([value]) for name, value in own.items()}
 
     def _own(self, name: str, value: Any) -> Any:
         space = self.spaces[name]

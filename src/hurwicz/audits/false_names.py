@@ -17,7 +17,7 @@ from hurwicz.audits.exhaustive import side_of
 from hurwicz.audits.finding import Finding, Verdict, Witness
 from hurwicz.audits.joint_lies import JointLie, best_joint_lie
 from hurwicz.audits.local_search import pattern_search
-from hurwicz.audits.profiles import Profiles, cover, plain
+from hurwicz.audits.profiles import Profiles, cover, plain, shown
 from hurwicz.settings import DirectMechanism, Outcomes, Property
 from hurwicz.typespaces import Box, Interval
 
@@ -114,8 +114,8 @@ def false_name_proof(e: Evaluator, at: Profiles | None, prior: Any = None, famil
     others = {name: value for name, value in found.profile.items() if name != agent}
     witness = Witness(agent, found.profile[agent], found.lies[0], others, found.gain, details)
     reason = (
-        f"{agent} gains {found.gain:.6g} by reporting {found.lies[0]} as itself and {found.lies[1]} under a second name, beyond the best "
-        f"that one name gets it ({'the truth' if told == found.profile[agent] else f'by reporting {told}'})"
+        f"{agent} gains {found.gain:.6g} by reporting {shown(found.lies[0])} as itself and {shown(found.lies[1])} under a second name, "
+        f"beyond the best that one name gets it ({'the truth' if told == found.profile[agent] else f'by reporting {shown(told)}'})"
     )
     return Finding(_NAME, Verdict.REFUTED, found.gain, witness, how, effort, reason)
 

@@ -11,7 +11,7 @@ from hurwicz.audits.evaluation import Evaluator
 from hurwicz.audits.exhaustive import fits, worst_turn
 from hurwicz.audits.finding import Finding, Verdict, Witness
 from hurwicz.audits.pace import Pace
-from hurwicz.audits.profiles import Profiles, cover, joined, plain, row_of
+from hurwicz.audits.profiles import Profiles, cover, joined, plain, row_of, shown
 from hurwicz.settings import Property
 
 _NAME = Property.MONOTONICITY.value
@@ -88,5 +88,5 @@ def _refuted(e: Evaluator, agent: str, profile: Mapping[str, Any], misreport: An
     gain = turn_of(e, agent, profile, misreport)
     others = {n: v for n, v in profile.items() if n != agent}
     witness = Witness(agent, profile[agent], misreport, others, gain, {"property": _NAME, "violation": gain})
-    reason = f"{agent}: between the reports {plain(profile[agent])} and {plain(misreport)} the allocation moves against the report"
+    reason = f"{agent}: between the reports {shown(profile[agent])} and {shown(misreport)} the allocation moves against the report"
     return Finding(_NAME, Verdict.REFUTED, gain, witness, how, effort, reason)

@@ -139,6 +139,22 @@ def plain(value: Any) -> Any:
     return value
 
 
+def shown(value: Any) -> str:
+    """A type, a report or a profile for a person: numbers in six digits, the first six agents of many.
+
+    Example:
+        >>> shown(0.1 + 0.2), shown([0.5, 0.1 + 0.2]), shown({"ann": 0.1 + 0.2})
+        ('0.3', '[0.5, 0.3]', '{ann: 0.3}')
+    """
+    simple = plain(value)
+    if isinstance(simple, Mapping):
+        parts = [f"{name}: {shown(own)}" for name, own in list(simple.items())[:6]]
+        return "{" + ", ".join(parts) + ("" if len(simple) <= 6 else f", and {len(simple) - 6} more") + "}"
+    if isinstance(simple, list):
+        return "[" + ", ".join(shown(each) for each in simple) + "]"
+    return f"{simple:.6g}" if isinstance(simple, float) else str(simple)
+
+
 def one_profile(profile: Mapping[str, Any], agents: Sequence[str]) -> Profiles:
     """A single profile as a batch of one."""
     return stacked([profile], agents)

@@ -14,7 +14,7 @@ from hurwicz.audits.fairness import comparable, envy, excess, pairs, unlike
 from hurwicz.audits.finding import Finding, Verdict, Witness
 from hurwicz.audits.local_search import pattern_search
 from hurwicz.audits.pace import Pace
-from hurwicz.audits.profiles import Profiles, joined, plain, row_of
+from hurwicz.audits.profiles import Profiles, joined, plain, row_of, shown
 from hurwicz.settings import Outcomes, Property
 from hurwicz.typespaces import Box, Interval
 
@@ -192,24 +192,18 @@ def _what(name: str, value: float) -> dict[str, float]:
 def _says(name: str, witness: Witness) -> str:
     other = witness.details.get("other")
     if name == Property.FEASIBILITY:
-        return f"infeasible: {witness.gain:.6g} more is allocated than there is at reports {_profile_of(witness)}"
+        return f"infeasible: {witness.gain:.6g} more is allocated than there is at reports {shown(witness.others or {})}"
     if name == Property.ENVY_FREENESS:
-        return f"{witness.agent} of type {witness.true_type} would gain {witness.gain:.6g} in the place of {other}"
+        return f"{witness.agent} of type {shown(witness.true_type)} would gain {witness.gain:.6g} in the place of {other}"
     if name == Property.ANONYMITY:
         return f"when {witness.agent} and {other} exchange their reports, what they get or pay changes by {witness.gain:.6g}"
     if name == Property.EX_POST_IR:
-        return f"{witness.agent} of type {witness.true_type} tells the truth and ends at {-witness.gain:.6g}"
+        return f"{witness.agent} of type {shown(witness.true_type)} tells the truth and ends at {-witness.gain:.6g}"
     if name == Property.STRONG_BUDGET_BALANCE:
         return f"payments miss zero by {witness.gain:.6g} at this profile"
     if name == Property.WEAK_BUDGET_BALANCE:
         return f"the mechanism pays out {witness.gain:.6g} more than it collects at this profile"
     return f"the planner is left {witness.gain:.6g} worse off than without any agent at this profile"
-
-
-def _profile_of(witness: Witness) -> str:
-    profile = witness.others or {}
-    shown = ", ".join(f"{name}: {value}" for name, value in list(profile.items())[:6])
-    return "{" + shown + ("" if len(profile) <= 6 else f", and {len(profile) - 6} more") + "}"
 
 
 def _worst(e: Evaluator, short: Shortfall, profiles: Profiles, *, limited: bool) -> tuple[float, int, dict[str, Any]]:

@@ -38,7 +38,8 @@ def replay(
         The witness's gain: what the deviation earns, or by how much the property fails.
 
     Raises:
-        InputError: a finding without a witness, a witness without its property, or a prior missing.
+        InputError: a finding without a witness, a witness without its property or of other agents, a type or report outside its space, a
+            prior missing.
 
     Example:
         >>> from hurwicz.prices.direct import PriceMechanism
@@ -54,11 +55,15 @@ def replay(
     if isinstance(witness, Finding):
         if witness.witness is None:
             raise InputError(f"replay: expected a refuted finding, got {witness.property!r} {witness.verdict.value}, which has no witness")
+        stated = witness.witness.details.get("property")
+        if stated is not None and stated != witness.property:
+            raise InputError(f"replay: expected a witness of the finding's own property {witness.property!r}, got one of {stated!r}")
         return replay(mechanism, witness.witness, prior=prior, family=family)
     name = witness.details.get("property")
     if name is None:
         raise InputError("replay: expected details['property'] in the witness, so that it is known what to recompute")
     e = Evaluator(mechanism, Effort(), seed=0)
+    _fits(e, witness, name)
     common = prior if prior is not None else getattr(mechanism, "prior", None)
     agent = witness.agent
     if name in (Property.DSIC, Property.EX_POST_IC):
@@ -121,6 +126,44 @@ def replay(
     if claimed is not None:
         return claimed
     raise InputError(f"replay: expected a witness of one of {[p.value for p in Property]}, got one of {name!r}")
+
+
+_OF_ONE_AGENT = frozenset(
+    p.value
+    for p in (
+        Property.DSIC,
+        Property.EX_POST_IC,
+        Property.BIC,
+        Property.INTERIM_IR,
+        Property.EX_ANTE_IR,
+        Property.EX_POST_IR,
+        Property.MONOTONICITY,
+        Property.COLLUSION_PROOF_PAIRS,
+        Property.FALSE_NAME_PROOF,
+    )
+)
+
+
+def _fits(e: Evaluator, witness: Witness, name: str) -> None:
+    # a gain by a report that nobody may make, or of a type that nobody has, refutes nothing
+    agent, details = witness.agent, witness.details
+    if agent is None and name in _OF_ONE_AGENT:
+        raise InputError(f"replay: expected a witness of {name} to name the agent that it is about, got none")
+    told: list[tuple[str, Any]] = []
+    for some in (witness.true_type, witness.misreport) if agent is None else (witness.others,):
+        if isinstance(some, Mapping):
+            told += some.items()
+    if agent is not None:
+        told += [(agent, witness.true_type), (agent, witness.misreport), (agent, details.get("best_report_alone"))]
+    if "partner" in details:
+        told += [(details["partner"], details.get("partner_type")), (details["partner"], details.get("partner_report"))]
+    for teller, story in dict(details.get("stories") or {}).items():
+        told += [(teller, None), *dict(story).items()]
+    for who, value in told:
+        if who not in e.spaces:
+            raise InputError(f"replay: expected a witness about agents among {list(e.agents)}, got one about {who!r}")
+        if value is not None:
+            e.one({who: value})
 
 
 def _profile(witness: Witness) -> Mapping[str, Any]:

@@ -19,6 +19,7 @@ from hurwicz.mechanisms.combinatorial import (
 )
 from hurwicz.mechanisms.contracting import TaskMechanism, contract_net, lowest_ask_paid_on_pass, task_mechanism, verified_vcg
 from hurwicz.mechanisms.cost_sharing import marginal_cost_sharing, moulin_shapley, serial_cost_sharing, serial_shares, shapley_shares
+from hurwicz.mechanisms.critical_payments import CriticalRule
 from hurwicz.mechanisms.divisible import (
     KellyEquilibrium,
     proportional_share,
@@ -67,6 +68,7 @@ __all__ = [
     "ClockRound",
     "ClockRun",
     "ClockState",
+    "CriticalRule",
     "Entry",
     "KellyEquilibrium",
     "LinearEquilibrium",

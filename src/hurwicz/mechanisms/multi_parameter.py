@@ -11,7 +11,7 @@ from jaxtyping import Float64
 from numpy.typing import NDArray
 
 from hurwicz._foundation import InputError, ShapeError
-from hurwicz.mechanisms.single_parameter import check_reports
+from hurwicz.mechanisms.single_parameter import batch_of, check_reports
 from hurwicz.settings import AffineMaximiser, Claim, JointPrior, Outcome, Outcomes
 from hurwicz.typespaces import TypeSpace
 
@@ -90,9 +90,10 @@ class MultiParameterMechanism:
         """Outcomes of a batch of profiles.
 
         Raises:
+            InputError: reports that are no numbers, or not one a profile from each agent.
             ShapeError: the rule answered in another shape.
         """
-        asked = {name: np.asarray(reports[name], dtype=np.float64) for name in self.agents}
+        asked = batch_of(self.name, self.agents, reports, 2)
         allocation, payments = self.rule(asked)
         for name in self.agents:
             if np.shape(allocation[name]) != asked[name].shape or np.shape(payments[name]) != asked[name].shape[:1]:

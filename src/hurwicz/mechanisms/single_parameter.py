@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 from jaxtyping import Float64
 from numpy.typing import NDArray
 
 from hurwicz._foundation import InputError, ShapeError
+from hurwicz.mechanisms.critical_payments import CriticalRule
 from hurwicz.settings import (
     AffineMaximiser,
     Beliefs,
@@ -29,6 +30,8 @@ Bids: TypeAlias = Float64[np.ndarray, "batch agents"]
 Shares: TypeAlias = Float64[np.ndarray, "batch agents"]
 Payments: TypeAlias = Float64[np.ndarray, "batch agents"]
 Rule: TypeAlias = Callable[[Bids], tuple[Shares, Payments]]
+RevenueBound: TypeAlias = Callable[[JointPrior], float | None]
+_PAYMENTS = ("rule", "critical")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +54,8 @@ class SingleParameterMechanism:
         source: paper, theorem.
         resized: the same mechanism for other participants: what false names and shill bids need.
         form: the form that truthfulness follows from, where the mechanism is of one: the auditor checks it and proves by it.
+        revenue_bound: the greatest expected revenue of any mechanism of the class, or a function of the prior that knows it (None where
+            it does not): an alarm where truthful reports seem to earn more.
 
     Example:
         >>> import numpy as np
@@ -75,6 +80,7 @@ class SingleParameterMechanism:
     source: str = ""
     resized: Callable[[Sequence[str]], SingleParameterMechanism] | None = None
     form: AffineMaximiser | PaymentIdentity | None = None
+    revenue_bound: float | RevenueBound | None = None
 
     def __post_init__(self) -> None:
         """Refuse sides that do not fit the agents."""
@@ -95,21 +101,38 @@ class SingleParameterMechanism:
         """A batch of profiles as one array, agents in order."""
         return np.stack([np.asarray(profile[name], dtype=np.float64) for name in self.agents], axis=1)
 
+    def bids(self, reports: Mapping[str, NDArray[Any]]) -> Bids:
+        """A batch of reports as one array, agents in order.
+
+        Raises:
+            InputError: agents missing or unknown, reports that are no numbers or not one a profile for each agent.
+        """
+        each = batch_of(self.name, self.agents, reports, 1)
+        return np.stack([each[name] for name in self.agents], axis=1)
+
     def decide(self, bids: Bids) -> tuple[Shares, Payments]:
         """Shares and payments for a batch of bids.
 
         Raises:
             ShapeError: the rule answered in another shape.
         """
-        shares, payments = self.rule(bids)
+        answer: Any = self.rule(bids)
+        if not isinstance(answer, tuple) or len(answer) != 2:
+            raise ShapeError(f"{self.name}: expected (shares, payments) from the rule, got {type(answer).__name__}")
+        shares, payments = answer
         for what, array in (("shares", shares), ("payments", payments)):
             if np.shape(array) != bids.shape:
                 raise ShapeError(f"{self.name}: expected {what} of shape {bids.shape} (batch, agents), got {np.shape(array)}")
         return shares, payments
 
     def outcomes(self, reports: Mapping[str, NDArray[Any]]) -> Outcomes:
-        """Outcomes of a batch of profiles."""
-        shares, payments = self.decide(self.matrix(reports))
+        """Outcomes of a batch of profiles; reports need not be types, for equilibria ask for bids between them.
+
+        Raises:
+            InputError: reports that are no numbers, or not one a profile from each agent.
+            ShapeError: the rule answered in another shape.
+        """
+        shares, payments = self.decide(self.bids(reports))
         return Outcomes(
             allocation={name: shares[:, i] for i, name in enumerate(self.agents)},
             payments={name: payments[:, i] for i, name in enumerate(self.agents)},
@@ -163,8 +186,10 @@ class SingleParameterMechanism:
         return np.zeros(len(shares)) if self.cost is None else -self.cost(shares)
 
     def with_prior(self, prior: Beliefs) -> SingleParameterMechanism:
-        """The same rule under other beliefs (and hence type spaces)."""
-        return replace(self, prior=beliefs(self.agents, prior))
+        """The same rule under other beliefs (and hence type spaces); a bound on revenue that is a number was about the old ones."""
+        common = beliefs(self.agents, prior)
+        rule = self.rule.over(common) if isinstance(self.rule, CriticalRule) else self.rule
+        return replace(self, prior=common, rule=rule, revenue_bound=self.revenue_bound if callable(self.revenue_bound) else None)
 
     def in_groves_form(self, *, charge: float = 0.0, pivot: str = "") -> SingleParameterMechanism:
         """The same mechanism, declared to be of Groves' form: shares maximise sum_i side_i theta_i x_i - cost(x) - charge sum_i x_i.
@@ -189,39 +214,93 @@ class SingleParameterMechanism:
 
 def single_parameter(
     name: str,
-    rule: Rule,
+    rule: Rule | Callable[[Bids], Shares],
     agents: Participants,
     *,
     prior: Beliefs = None,
     sides: Sequence[float] | None = None,
+    supply: float | None = 1.0,
+    payments: str = "rule",
     **more: Any,
 ) -> SingleParameterMechanism:
     """A mechanism of one's own from a function of bids.
 
     Args:
         name: what it is called in tables.
-        rule: bids (batch, agents) → (shares, payments) of the same shape.
+        rule: bids (batch, agents) → (shares, payments) of the same shape; with ``payments="critical"`` → shares alone.
         agents: how many, or their names.
         prior: one prior for all, one an agent or a joint one; uniform on [0, 1] if omitted.
         sides: +1 for each who receives, -1 for each who gives; all +1 if omitted.
+        supply: how much there is to hand out (to have done) in all: one item unless said otherwise. Where some receive and some give, how
+            much each of those has: together no more is received than they give. ``None`` where what one gets takes nothing from another
+            (a public good); ``excess=`` says anything else.
+        payments: ``"rule"``, the rule's own, or ``"critical"``: those that Myerson's identity gives the shares, and that make the truth
+            dominant where each share rises with the own bid (:class:`CriticalRule`). They are
+            declared to be of that form, so that the auditor can prove it.
         more: further fields of :class:`SingleParameterMechanism`.
 
     Raises:
-        InputError: names given twice, a prior or sides that do not fit.
+        InputError: names given twice, a prior or sides that do not fit, a supply below 0 or beside ``excess``, unknown payments.
 
     Example:
         >>> dictator = single_parameter("dictator", lambda b: (np.eye(b.shape[1])[[0] * len(b)], 0 * b), 3)
         >>> float(dictator.outcome({"bidder 1": 0.1, "bidder 2": 0.9, "bidder 3": 0.9}).allocation["bidder 1"])
         1.0
+        >>> highest = single_parameter("highest", lambda b: np.eye(2)[b.argmax(axis=1)], 2, payments="critical")
+        >>> round(highest.outcome({"bidder 1": 0.3, "bidder 2": 0.9}).payments["bidder 2"], 12)
+        0.3
+
+    Source:
+        R. Myerson, "Optimal auction design", Mathematics of Operations Research 6 (1981), Lemma 2, for critical payments.
     """
     names = participants(agents)
-    return SingleParameterMechanism(
-        name=name,
-        rule=rule,
-        prior=beliefs(names, prior),
-        sides=np.ones(len(names)) if sides is None else np.asarray(sides, dtype=np.float64),
-        **more,
-    )
+    common = beliefs(names, prior)
+    each = np.ones(len(names)) if sides is None else np.asarray(sides, dtype=np.float64)
+    if supply is not None and not (np.isfinite(supply) and supply >= 0.0):
+        raise InputError(f"{name}: expected a finite supply >= 0, or None where there is no limit, got {supply!r}")
+    if payments not in _PAYMENTS:
+        raise InputError(f"{name}: expected payments to be one of {list(_PAYMENTS)}, got {payments!r}")
+    if more.get("excess") is None:
+        more["excess"] = None if supply is None else _more_than(float(supply), each)
+    elif supply not in (None, 1.0):
+        raise InputError(f"{name}: expected a supply or an excess, got both; excess alone says how much there is")
+    if payments == "critical":
+        rule = CriticalRule(cast("Callable[[Bids], Shares]", rule), each, common.spaces)
+        more.setdefault("form", PaymentIdentity(paying=bool((each > 0.0).all())))
+    return SingleParameterMechanism(name=name, rule=cast("Rule", rule), prior=common, sides=each, **more)
+
+
+def _more_than(supply: float, sides: Float64[np.ndarray, " agents"]) -> Callable[[Shares], Float64[np.ndarray, " batch"]]:
+    # what somebody would get below 0 is taken from nobody: it leaves no more for the others
+    def excess(shares: Shares) -> Float64[np.ndarray, " batch"]:
+        got = np.maximum(shares, 0.0)
+        received, given = got[:, sides > 0.0], got[:, sides < 0.0]
+        if given.shape[1] == 0 or received.shape[1] == 0:
+            return np.asarray(got.sum(axis=1) - supply, dtype=np.float64)
+        return np.asarray(np.maximum(received.sum(axis=1) - given.sum(axis=1), given.max(axis=1) - supply), dtype=np.float64)
+
+    return excess
+
+
+def batch_of(mechanism: str, agents: Sequence[str], reports: Mapping[str, Any], axes: int) -> dict[str, Float64[np.ndarray, "batch *type"]]:
+    """A batch of reports as arrays of numbers with ``axes`` axes, of one length.
+
+    Raises:
+        InputError: agents missing or unknown, reports that are no numbers, another number of axes, batches of different lengths.
+    """
+    if set(reports) != set(agents):
+        missing, unknown = sorted(set(agents) - set(reports)), sorted(set(reports) - set(agents))
+        raise InputError(f"{mechanism}: expected reports from each of {list(agents)}, missing {missing}, unknown {unknown}")
+    try:
+        each = {name: np.asarray(reports[name], dtype=np.float64) for name in agents}
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{mechanism}: expected an array of numbers from every agent ({error})") from error
+    shapes = {name: array.shape for name, array in each.items()}
+    if any(len(shape) != axes for shape in shapes.values()) or len({shape[0] for shape in shapes.values()}) != 1:
+        wanted = "(batch,)" if axes == 1 else "(batch, components)"
+        shown = dict(list(shapes.items())[:4])
+        raise InputError(f"{mechanism}: expected reports of shape {wanted} from every agent, batches of one length, got shapes {shown}")
+    return each
 
 
 def check_reports(mechanism: str, spaces: Mapping[str, TypeSpace], reports: Mapping[str, Any]) -> None:

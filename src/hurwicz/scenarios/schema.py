@@ -211,6 +211,9 @@ class AuditScenario(MechanismTable):
     )
     workers: int | None = Field(None, ge=1, description="how many threads or processes; as many as cores if left out")
     checkpoint: str | None = Field(None, description="a file that keeps each finding as it is made; the same audit goes on from it")
+    revenue_bound: float | None = Field(
+        None, allow_inf_nan=False, description="the most that any mechanism of the class can earn: more at truthful reports is an alarm"
+    )
     equilibrium: bool = Field(True, description="where the truth is no equilibrium, compute the Bayes–Nash equilibrium of the bids")
     equilibrium_seconds: Positive = Field(10.0, description="time that the search for it may take; a note says where it was too short")
 

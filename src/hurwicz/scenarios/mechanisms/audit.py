@@ -8,16 +8,17 @@ from dataclasses import replace
 from typing import Any
 
 from hurwicz._foundation import HurwiczError
-from hurwicz.audits import Finding, Verdict, audit
+from hurwicz.audits import Finding, Verdict, audit, expected_revenue
+from hurwicz.audits.evaluation import UnsteadyError
 from hurwicz.audits.rendering import effort_in_words
 from hurwicz.mechanisms import registry
 from hurwicz.scenarios.mechanisms.audit_page import add_effort, audit_page, said, words
-from hurwicz.scenarios.mechanisms.making import Recipe, declared, how_many, make_mechanism
+from hurwicz.scenarios.mechanisms.making import Recipe, common_prior, declared, how_many, make_mechanism
 from hurwicz.scenarios.mechanisms.own_file import in_own_words
 from hurwicz.scenarios.mechanisms.witness import witness_files
 from hurwicz.scenarios.running import Progress, Run
 from hurwicz.scenarios.schema import AuditScenario
-from hurwicz.settings import Claim, DirectMechanism, Property
+from hurwicz.settings import Claim, DirectMechanism, JointPrior, Property
 
 _TOLERANCE = 1e-4
 _COLOURS = {"proved": "green", "refuted": "red", "not_refuted": "yellow", "not_applicable": "dim"}
@@ -28,10 +29,13 @@ def run_audit(scenario: AuditScenario, _name: str, progress: Progress) -> Run:
     began = time.perf_counter()
     recipe = Recipe.of(scenario)
     mechanism = make_mechanism(recipe)
+    prior = common_prior(recipe, mechanism)
     with in_own_words(recipe.mechanism):
         findings = audit(
             mechanism,
             scenario.properties,
+            prior=prior,
+            revenue_bound=scenario.revenue_bound,
             effort=scenario.effort,
             seed=scenario.seed,
             # the library's mechanisms keep no state; somebody's own may
@@ -40,15 +44,17 @@ def run_audit(scenario: AuditScenario, _name: str, progress: Progress) -> Run:
             checkpoint=scenario.checkpoint,
             progress=progress,
         )
+        revenue = _revenue(mechanism, prior, scenario)
     stories = {f.property: str(f.witness.details.get("story", f.reason)) for f in findings if f.witness is not None}
     claims = declared(mechanism)
     result: dict[str, Any] = {
-        "mechanism": recipe.to_dict() | _about(recipe, mechanism),
+        "mechanism": recipe.to_dict() | _about(recipe, mechanism) | {"believed": _believed(recipe, mechanism, prior)},
         "agents": list(mechanism.agents),
         "effort": scenario.effort,
         "seed": scenario.seed,
         "audit": [finding.to_dict() | {"declared": said(claims.get(finding.property))} for finding in findings],
         "stories": stories,
+        "revenue": revenue,
         "alarms": _alarms(findings, claims),
     }
     equilibrium: dict[str, Any] | None = None
@@ -96,6 +102,15 @@ def _about(recipe: Recipe, mechanism: DirectMechanism) -> dict[str, str]:
     }
 
 
+def _believed(recipe: Recipe, mechanism: DirectMechanism, prior: JointPrior | None) -> str:
+    """The prior that expectations were taken over, in words: a file of one's own may bring its own."""
+    if getattr(mechanism, "prior", None) is None and prior is None:
+        return "no prior"
+    if prior is None and recipe.own_file and recipe.undecided:
+        return "its own prior"
+    return f"prior {', '.join(recipe.prior)}"
+
+
 def _alarms(findings: Sequence[Finding], claims: Mapping[str, Claim]) -> list[str]:
     """Where the auditor contradicts what the mechanism says of itself."""
     found = []
@@ -104,7 +119,20 @@ def _alarms(findings: Sequence[Finding], claims: Mapping[str, Claim]) -> list[st
         if claim is not None and claim.holds and finding.verdict is Verdict.REFUTED:
             when = f" ({claim.when})" if claim.when else ""
             found.append(f"{words(finding.property)} is declared to hold{when} and is refuted here")
+        if finding.property == Property.REVENUE_WITHIN_BOUND and finding.verdict is Verdict.REFUTED:
+            found.append(finding.reason)
     return found
+
+
+def _revenue(mechanism: DirectMechanism, prior: JointPrior | None, scenario: AuditScenario) -> dict[str, Any] | None:
+    """What is collected in expectation at truthful reports; None where nothing is believed of types, or outcomes are not steady."""
+    if prior is None and getattr(mechanism, "prior", None) is None:
+        return None
+    try:
+        found = expected_revenue(mechanism, prior=prior, effort=scenario.effort, seed=scenario.seed)
+    except UnsteadyError:
+        return None
+    return {"expected": found.value, "error": found.error, "method": found.method, "said": str(found)}
 
 
 def _tables(
@@ -117,7 +145,7 @@ def _tables(
     from rich.table import Table
     from rich.text import Text
 
-    title = f"{result['mechanism']['name']}: {how_many(mechanism.agents)}, prior {', '.join(recipe.prior)}"
+    title = f"{result['mechanism']['name']}: {how_many(mechanism.agents)}, {result['mechanism']['believed']}"
     title += f", {recipe.grid} types each" if recipe.grid else ""
     table = Table("property", "verdict", "declared", "what stands behind it", title=title, title_justify="left")
     for finding in findings:
@@ -128,6 +156,9 @@ def _tables(
             Text(said(claims.get(finding.property)) or "–"),
             Text(_behind(finding)),
         )
+    revenue = result["revenue"]
+    if revenue is not None:
+        table.add_row("expected revenue", f"{revenue['expected']:.6g}", Text("–"), Text(f"at truthful reports: {revenue['said']}"))
     told: list[Any] = [Text(f"{words(name)}: {story}") for name, story in result["stories"].items()]
     found = result["equilibrium"]
     if found is not None and "note" in found:

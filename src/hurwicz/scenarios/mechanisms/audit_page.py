@@ -34,9 +34,9 @@ def audit_page(
         result: what ``result.json`` holds.
     """
     about, stories = result["mechanism"], result["stories"]
-    prior = ", ".join(about["prior"]) + (f", cut into {about['grid']} types" if about["grid"] else "")
+    prior = about["believed"] + (f", cut into {about['grid']} types" if about["grid"] else "")
     options = "".join(f", {name} = {value}" for name, value in about["options"].items())
-    page = Page(f"Audit of {about['name']}", f"{how_many(mechanism.agents)}, prior {prior}{options}")
+    page = Page(f"Audit of {about['name']}", f"{how_many(mechanism.agents)}, {prior}{options}")
     if about["formula"]:
         page.text(about["formula"])
     counts = {v: sum(f.verdict is v for f in findings) for v in Verdict}
@@ -48,6 +48,8 @@ def audit_page(
         ["property", "verdict", "declared", "what was found"],
         [[words(f.property), f.verdict.value, said(claims.get(f.property)), f.reason] for f in findings],
     )
+    if result["revenue"] is not None:
+        page.text(f"Expected revenue at truthful reports: {result['revenue']['said']}.")
     page.text(
         "'Proved' is exhaustive or certified. 'Refuted' comes with a witness that replays from its file. 'Not refuted' means that a search "
         "of the stated effort found nothing, and no more."

@@ -8,11 +8,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from hurwicz._foundation import InputError
 from hurwicz.mechanisms import make, registry
 from hurwicz.scenarios.mechanisms.own_file import from_file, in_own_words
 from hurwicz.scenarios.mechanisms.prior_text import beliefs_from, in_full
-from hurwicz.settings import Claim, DirectMechanism
+from hurwicz.settings import Claim, DirectMechanism, JointPrior, beliefs
+from hurwicz.typespaces import TypeSpace
 
 if TYPE_CHECKING:
     from hurwicz.scenarios.schema import MechanismTable
@@ -59,6 +62,11 @@ class Recipe:
         """Whether it comes out of a person's own file."""
         return ".py" in self.mechanism
 
+    @property
+    def undecided(self) -> bool:
+        """Whether nobody said what to believe: the mechanism's own prior stays, if it has one."""
+        return tuple(self.prior) == _OWN_PRIOR and self.grid is None
+
     def to_dict(self) -> dict[str, Any]:
         """As plain data; files of past types are written out."""
         agents = self.agents if self.agents is None or isinstance(self.agents, int) else list(self.agents)
@@ -96,7 +104,7 @@ def make_mechanism(recipe: Recipe) -> DirectMechanism:
         raise InputError(f"mechanism: expected a name of the library (hurwicz audit --list) or FILE.py:FUNCTION; got {recipe.mechanism!r}")
     agents = max(_FEWEST, known.least) if recipe.agents is None else recipe.agents
     options = checked_options(recipe.mechanism, known.make, recipe.options, known.options)
-    return _believing(recipe, lambda **beliefs: make(recipe.mechanism, agents, **options, **beliefs))
+    return _believing(recipe, lambda **believed: make(recipe.mechanism, agents, **options, **believed))
 
 
 def how_many(agents: Sequence[str]) -> str:
@@ -203,20 +211,20 @@ def _from_own_file(recipe: Recipe) -> DirectMechanism:
         agents = _FEWEST
     given = () if not takes_agents or agents is None else (agents,)
 
-    def made(**beliefs: Any) -> DirectMechanism:
+    def made(**believed: Any) -> DirectMechanism:
         with in_own_words(recipe.mechanism):
-            mechanism = maker(*given, **options, **(beliefs if takes_prior else {}))
+            mechanism = maker(*given, **options, **(believed if takes_prior else {}))
         mechanism = _as_mechanism(recipe.mechanism, mechanism)
-        return (
-            mechanism if takes_prior or not beliefs else _as_mechanism(recipe.mechanism, _with_prior(recipe, mechanism, beliefs["prior"]))
-        )
+        if takes_prior or not believed:
+            return mechanism
+        return _as_mechanism(recipe.mechanism, _with_prior(recipe, mechanism, believed["prior"]))
 
     return _believing(recipe, made)
 
 
 def _believing(recipe: Recipe, made: Callable[..., DirectMechanism]) -> DirectMechanism:
     """The mechanism under the recipe's beliefs; its own where they are the plain ``uniform``."""
-    if tuple(recipe.prior) == _OWN_PRIOR and recipe.grid is None:
+    if recipe.undecided:
         return made()
     try:
         spaces = made().type_spaces
@@ -225,16 +233,46 @@ def _believing(recipe: Recipe, made: Callable[..., DirectMechanism]) -> DirectMe
         from hurwicz.typespaces import Interval
 
         spaces = dict.fromkeys(participants(_FEWEST if recipe.agents is None else recipe.agents), Interval(0.0, 1.0))
-    return made(prior=beliefs_from(recipe.prior, spaces, grid=recipe.grid))
+    each = beliefs_from(recipe.prior, spaces, grid=recipe.grid)
+    # one prior for all is no prior about these agents by name: the mechanism can be made for others, with second names and invented bids
+    return made(prior=next(iter(each.values())) if len(in_full(recipe.prior)) == 1 and _alike(list(spaces.values())) else each)
+
+
+def _alike(spaces: Sequence[TypeSpace]) -> bool:
+    first, *others = spaces
+    return all(type(space) is type(first) and _ends(space) == _ends(first) for space in others)
+
+
+def _ends(space: TypeSpace) -> list[Any]:
+    members = (getattr(space, name, None) for name in ("low", "high", "dims", "values"))
+    return [np.asarray(member).tolist() for member in members]
+
+
+def common_prior(recipe: Recipe, mechanism: Any) -> JointPrior | None:
+    """What is believed of a mechanism that carries no prior: the recipe's, over its own type spaces; None where it carries one.
+
+    Raises:
+        InputError: a prior that does not fit its types.
+    """
+    if getattr(mechanism, "prior", None) is not None:
+        return None
+    try:
+        return beliefs(list(mechanism.agents), beliefs_from(recipe.prior, mechanism.type_spaces))
+    except InputError:
+        if tuple(recipe.prior) != _OWN_PRIOR:
+            raise
+        return None  # nobody asked for one, and uniform says nothing over such types
 
 
 def _other_prior(recipe: Recipe, mechanism: Any) -> Any:
-    if tuple(recipe.prior) == _OWN_PRIOR and recipe.grid is None:
+    if recipe.undecided:
         return mechanism
     return _with_prior(recipe, mechanism, beliefs_from(recipe.prior, mechanism.type_spaces, grid=recipe.grid))
 
 
 def _with_prior(recipe: Recipe, mechanism: Any, prior: Any) -> Any:
+    if recipe.grid is None and getattr(mechanism, "prior", None) is None:
+        return mechanism  # the auditor is handed the prior: see common_prior
     if not hasattr(mechanism, "with_prior"):
         raise InputError(
             f"{recipe.mechanism}: takes no prior, so that neither a prior nor a grid can be set from outside; give the function a "

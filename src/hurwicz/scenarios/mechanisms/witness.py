@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,8 +14,9 @@ from hurwicz._foundation import FormatError, InputError
 from hurwicz.audits import Effort, Finding, replay
 from hurwicz.audits.evaluation import Evaluator
 from hurwicz.audits.story import story
-from hurwicz.scenarios.mechanisms.making import Recipe, make_mechanism
+from hurwicz.scenarios.mechanisms.making import Recipe, common_prior, make_mechanism
 from hurwicz.scenarios.mechanisms.own_file import in_own_words
+from hurwicz.settings import PROPERTIES
 
 FORMAT = "hurwicz witness 1"
 _SAME = 1e-6
@@ -88,12 +90,14 @@ def replay_file(path: str | Path) -> Replayed:
     mechanism = make_mechanism(recipe)
     with in_own_words(recipe.mechanism):
         try:
-            gain = replay(mechanism, finding)
+            gain = replay(mechanism, finding, prior=common_prior(recipe, mechanism))
             told = story(Evaluator(mechanism, Effort(), seed=0), finding)
-        except (KeyError, TypeError, AssertionError) as error:
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from error
+        except (KeyError, TypeError, ValueError, AssertionError) as error:
             if recipe.own_file:
                 raise
-            raise InputError(f"{path}: its witness does not fit the mechanism {recipe.name} ({type(error).__name__}: {error})") from error
+            raise InputError(f"{path}: its witness is not whole or does not fit the mechanism {recipe.name}") from error
     return Replayed(recipe, finding, gain, told)
 
 
@@ -115,6 +119,11 @@ def _read(path: Path) -> tuple[Recipe, Finding]:
         raise FormatError(f"is no whole witness file: {type(error).__name__}: {error}", path=path) from error
     if finding.witness is None:
         raise FormatError(f"holds a finding that is {finding.verdict.value}: only a refutation has a witness", path=path)
+    if finding.property not in PROPERTIES:
+        raise FormatError(f"property: expected one of {', '.join(PROPERTIES)}; got {finding.property!r}", path=path)
+    gain: Any = finding.witness.gain
+    if isinstance(gain, bool) or not isinstance(gain, int | float) or not math.isfinite(gain):
+        raise FormatError(f"gain: expected a finite number, got {gain!r}", path=path)
     return _beside(recipe, path), finding
 
 
