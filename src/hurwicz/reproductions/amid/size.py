@@ -25,9 +25,9 @@ class Size:
         steps: gradients a search.
         learning_rate: of Adam at the first step, on logits; it falls along a cosine.
         network_rate: the same for A3's network, over its width: every one of so many hidden numbers moves every logit.
-        network_softness: as ``softness`` below, for A3's network, which has to leave the posted prices for those of each market.
-        network_entropy: at the first step of A3's search, over the setting's own; it falls to that. Bidders of a high entropy smooth the
-            steps between two prices that a gradient does not see over.
+        network_softness: as ``softness`` below, for A3's network.
+        network_entropy: at the first step of A3's search, over the setting's own; it falls to that. Above 1, with a softness near .05,
+            the search crosses the steps between two prices: it gains far more, or ends below the posted prices, as the seed will have it.
         softness: of the posted prices that searches begin at: the smaller, the nearer the start, and the slower it is left.
         noise: standard deviation of what is added to the start, on logits, so that seeds differ.
         markets: that A3's rule is trained on, drawn anew for every seed.
@@ -42,9 +42,9 @@ class Size:
     seeds: int = 5
     steps: int = 150
     learning_rate: float = 0.1
-    network_rate: float = 0.48
-    network_softness: float = 0.05
-    network_entropy: float = 20.0
+    network_rate: float = 0.32
+    network_softness: float = 1e-3
+    network_entropy: float = 1.0
     softness: float = 1e-3
     noise: float = 0.01
     markets: int = 16
