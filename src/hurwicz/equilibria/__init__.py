@@ -11,6 +11,7 @@ from hurwicz.equilibria.learning import FictitiousPlay, Hedge, RegretMatching
 from hurwicz.equilibria.logit import LogitPath
 from hurwicz.equilibria.monotone import BestResponse, EnvelopeIteration, monotone_game
 from hurwicz.equilibria.protocol import Dynamics, drive
+from hurwicz.equilibria.reports_on_a_grid import ReportEquilibrium, report_equilibrium
 from hurwicz.equilibria.revelation import reveal
 from hurwicz.equilibria.revelation_tables import reveal_table
 from hurwicz.equilibria.sealed_bids import sealed_bid_game
@@ -32,6 +33,7 @@ __all__ = [
     "MixedStrategy",
     "MonotoneStrategy",
     "RegretMatching",
+    "ReportEquilibrium",
     "SequentialEquilibrium",
     "TabularGame",
     "bayes_nash",
@@ -42,6 +44,7 @@ __all__ = [
     "gains",
     "monotone_game",
     "nash_equilibria",
+    "report_equilibrium",
     "reveal",
     "reveal_table",
     "sealed_bid_game",

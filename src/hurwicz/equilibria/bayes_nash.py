@@ -1,4 +1,4 @@
-"""Bayes–Nash equilibria of single-parameter mechanisms: which search for which mechanism, within a tolerance and a time."""
+"""Bayes–Nash equilibria of mechanisms: which search for which mechanism, within a tolerance and a time."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -21,21 +21,24 @@ from hurwicz.equilibria.learning import RegretMatching
 from hurwicz.equilibria.logit import LogitPath
 from hurwicz.equilibria.monotone import BestResponse, EnvelopeIteration, MonotoneGame, monotone_game
 from hurwicz.equilibria.protocol import Dynamics, OutOfTimeError, Progress, drive, within
+from hurwicz.equilibria.reports_on_a_grid import ReportEquilibrium, report_equilibrium
 from hurwicz.equilibria.sealed_bids import sealed_bid_game
 from hurwicz.equilibria.steps import bids_told_apart
 from hurwicz.mechanisms import SingleParameterMechanism
+from hurwicz.settings import DirectMechanism
 from hurwicz.typespaces import FinitePrior, ProductPrior
 
 _FEW_DRAWS, _ROUNDING = 512, 1e-9
 
 
-def bayes_nash(
+@overload
+def bayes_nash(  # type: ignore[overload-overlap]
     mechanism: SingleParameterMechanism,
     *,
     strategies: str = "auto",
     dynamics: Dynamics[Any, Any, Any] | None = None,
     knots: int = 201,
-    types: int = 50,
+    types: int | None = None,
     bids: int | ArrayLike | Mapping[str, ArrayLike] | None = None,
     bid_range: tuple[float, float] | None = None,
     tolerance: float = 1e-4,
@@ -45,8 +48,50 @@ def bayes_nash(
     strict: bool = True,
     time_limit: float | None = None,
     progress: Progress | None = None,
-) -> Solution[Equilibrium]:
-    """A Bayes–Nash equilibrium of a sealed-bid mechanism, with a certified epsilon.
+) -> Solution[Equilibrium]: ...
+
+
+@overload
+def bayes_nash(
+    mechanism: DirectMechanism,
+    *,
+    strategies: str = "auto",
+    dynamics: Dynamics[Any, Any, Any] | None = None,
+    knots: int = 201,
+    types: int | None = None,
+    bids: int | ArrayLike | Mapping[str, ArrayLike] | None = None,
+    bid_range: tuple[float, float] | None = None,
+    tolerance: float = 1e-4,
+    steps: int | None = None,
+    route: Route | None = None,
+    seed: int = 0,
+    strict: bool = True,
+    time_limit: float | None = None,
+    progress: Progress | None = None,
+) -> Solution[ReportEquilibrium]: ...
+
+
+def bayes_nash(
+    mechanism: SingleParameterMechanism | DirectMechanism,
+    *,
+    strategies: str = "auto",
+    dynamics: Dynamics[Any, Any, Any] | None = None,
+    knots: int = 201,
+    types: int | None = None,
+    bids: int | ArrayLike | Mapping[str, ArrayLike] | None = None,
+    bid_range: tuple[float, float] | None = None,
+    tolerance: float = 1e-4,
+    steps: int | None = None,
+    route: Route | None = None,
+    seed: int = 0,
+    strict: bool = True,
+    time_limit: float | None = None,
+    progress: Progress | None = None,
+) -> Solution[Equilibrium] | Solution[ReportEquilibrium]:
+    """A Bayes–Nash equilibrium of a mechanism, with a certified epsilon.
+
+    For one number an agent, sealed bids; agents with several numbers, or who are not neutral to risk
+    (:class:`hurwicz.settings.ExpectedUtility`), choose among reports on a grid: see :func:`report_equilibrium`, which takes over.
 
     Monotone strategies (types on intervals): the truth if it is one, else :class:`EnvelopeIteration` for identical buyers,
     :class:`BestResponse` and then :class:`Collocation` for the rest; over a continuum of bids. Mixed strategies (finite types, or
@@ -55,11 +100,11 @@ def bayes_nash(
     continuum of bids in steps, one bid a step. Whatever found it, the certificate is computed afterwards from the strategies alone.
 
     Args:
-        mechanism: single-parameter, types independent.
+        mechanism: single-parameter, types independent; or any other with a prior.
         strategies: ``"monotone"``, ``"mixed"``, or ``"auto"``: mixed ones where a type space is finite, else monotone ones if any.
         dynamics: what to search by, instead of the above.
         knots: values at which monotone strategies are found.
-        types: cells of an interval for mixed strategies.
+        types: cells of an interval for mixed strategies, 50 if omitted; of each component of other mechanisms' types.
         bids: grid: how many, which, or which for each agent; 801 looked at first (monotone) or 101 (mixed) if omitted.
         bid_range: smallest and largest bid; if omitted the span of the type spaces, for monotone strategies twice and four times as high
             where buyers press on its end (third price).
@@ -78,7 +123,8 @@ def bayes_nash(
         was not met, ``why``.
 
     Raises:
-        InputError: a mechanism or grid that does not fit.
+        InputError: a mechanism or grid that does not fit, or monotone strategies, a route or a range of bids for agents whose reports are
+            not sealed bids of one number.
         NotConvergedError: the gain stayed above the tolerance; ``reached`` holds the solution as far as it got.
 
     Example:
@@ -90,6 +136,19 @@ def bayes_nash(
         >>> round(float(found.bid("bidder 1", 0.6)), 4), round(found.revenue, 4)  # 2/3 of the value; (n - 1) / (n + 1)
         (0.4, 0.5)
     """
+    if not isinstance(mechanism, SingleParameterMechanism):
+        given = {"strategies": strategies == "monotone", "route": route is not None, "bid_range": bid_range is not None}
+        if any(given.values()) or not (bids is None or isinstance(bids, int | Mapping)):
+            raise InputError(
+                "bayes_nash: this mechanism's agents choose among reports on a grid: expected types=, and bids= as a number or for each "
+                f"agent by name, got {[name for name, is_given in given.items() if is_given] or 'one list of bids for all'}"
+            )
+        most = 20_000 if steps is None else steps
+        options: dict[str, Any] = {"dynamics": dynamics, "tolerance": tolerance, "steps": most, "seed": seed, "progress": progress}
+        reported = report_equilibrium(mechanism, types=types, reports=bids, time_limit=time_limit, **options)
+        _demand(reported, strict, str(getattr(mechanism, "name", type(mechanism).__name__)))
+        return reported
+    types = 50 if types is None else types
     finite = isinstance(mechanism.prior, ProductPrior) and any(
         isinstance(p, FinitePrior) or p.space.size is not None for p in mechanism.prior.marginals.values()
     )
@@ -120,13 +179,17 @@ def bayes_nash(
             )
         either = strategies == "auto" and dynamics is None
         solution = search.either(knots, types, looked) if either else search.widened(knots, looked)
+    _demand(solution, strict, mechanism.name)
+    return solution
+
+
+def _demand(solution: Solution[Any], strict: bool, name: str) -> None:
     if strict and not solution.status.ok:
         raise NotConvergedError(
-            f"{mechanism.name}: {solution.stats['dynamics']} left a gain of {solution.stats['residual']:.3g} after "
+            f"{name}: {solution.stats['dynamics']} left a gain of {solution.stats['residual']:.3g} after "
             f"{solution.stats['rounds']} rounds, tolerance {solution.stats['tolerance']:.3g}: {solution.stats['why']}; or strict=False",
             reached=solution,
         )
-    return solution
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -41,6 +41,14 @@ def tabulate(
         >>> exploitability(game, [np.eye(3), np.eye(3)])  # everyone tells the truth
         0.0
     """
+    game, types, reports, _ = with_outcomes(mechanism, actions, prior)
+    return game, types, reports
+
+
+def with_outcomes(
+    mechanism: DirectMechanism, actions: Mapping[str, ArrayLike] | None = None, prior: JointPrior | None = None
+) -> tuple[TabularGame, dict[str, Shaped[NDArray[Any], "_types *type"]], dict[str, Shaped[NDArray[Any], "_actions *type"]], Outcomes]:
+    """What :func:`tabulate` gives, and the outcome of every profile of reports, the last agent's report changing fastest."""
     common = prior if prior is not None else getattr(mechanism, "prior", None)
     if not isinstance(common, ProductPrior | CorrelatedPrior):
         raise InputError("tabulate: expected a common prior (the mechanism has none); give prior=")
@@ -62,7 +70,7 @@ def tabulate(
     for name in names:
         rows = [_values(mechanism, name, outcomes, np.stack([own] * index.shape[1])) - outcomes.payments[name] for own in types[name]]
         payoffs.append(np.stack(rows).reshape(len(rows), *sizes))
-    return TabularGame(payoffs, _joint(common, names, types), names), types, reports
+    return TabularGame(payoffs, _joint(common, names, types), names), types, reports, outcomes
 
 
 def _outcomes(mechanism: DirectMechanism, profiles: Mapping[str, Shaped[NDArray[Any], "batch *type"]], names: Sequence[str]) -> Outcomes:

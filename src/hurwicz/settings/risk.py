@@ -195,6 +195,11 @@ class ExpectedUtility:
         self.prior = getattr(first, "prior", None)
 
     @property
+    def probabilities(self) -> Float64[np.ndarray, " draws"]:
+        """Of each mechanism of the lottery."""
+        return self._weights
+
+    @property
     def type_spaces(self) -> Mapping[str, TypeSpace]:
         """Agent name → types, of the first mechanism."""
         return self._mechanisms[0].type_spaces
