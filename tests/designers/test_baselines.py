@@ -19,6 +19,7 @@ from hurwicz.designers import (
     meanfield_adjoint,
     zeroth_order,
 )
+from hurwicz.designers.interruption import StoppedAgain
 from hurwicz.meanfield import BatchedAuction, PostedPrice, ReservePrice, TableRule, auction_setting, posted_price_head
 
 SMALL = BatchedAuction(rounds=2, supply=0.8, grid=5)
@@ -105,6 +106,28 @@ def test_searches_resume_bit_for_bit_and_name_a_nan(pigou, search, tmp_path):
     assert np.array_equal(resumed.value.theta["toll"], whole.value.theta["toll"])
     with pytest.raises(NotFiniteError, match="theta itself is not finite"):
         search(problem, steps=2, start={"toll": jnp.asarray(jnp.nan)})
+
+
+def test_a_search_for_prices_that_is_stopped_gives_the_best_until_then():
+    auction, options = BatchedAuction(2, 0.5, 6), {"tau": 0.05, "rate": 5.0, "iterations": 200}
+    whole = best_posted_prices(auction, **options)
+
+    def stop(done, most, best):
+        if done == 7:
+            raise KeyboardInterrupt
+
+    broken = best_posted_prices(auction, progress=stop, **options)
+    assert broken.stats["interrupted"]
+    assert not whole.stats["interrupted"]
+    assert broken.stats["evaluations"] == 7
+    assert broken.value.history.tolist() == whole.value.history[:7].tolist()
+    assert broken.value.objective == pytest.approx(broken.value.history.max(), abs=1e-3)
+
+    def at_once(done, most, best):
+        raise StoppedAgain
+
+    with pytest.raises(StoppedAgain):
+        best_posted_prices(auction, progress=at_once, **options)
 
 
 def test_searches_refuse_what_has_no_meaning(pigou):

@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 
 from hurwicz._foundation import FormatError, InputError, NotFiniteError, Status
 from hurwicz.designers import DesignProblem, auction_problem, evaluate_design, falling_entropy, meanfield_adjoint, searching, zeroth_order
+from hurwicz.designers.interruption import StoppedAgain
+from hurwicz.designers.optimisers import fingerprint
 from hurwicz.meanfield import BatchedAuction, ReservePrice, TableRule, auction_setting, exploitability
 
 SMALL = BatchedAuction(rounds=2, supply=0.8, grid=6)
@@ -118,6 +120,90 @@ def test_entropy_falls_to_its_end_and_stays_there():
     for change, message in (({"start": 0.0}, "entropy > 0"), ({"steps": 0}, "steps >= 1"), ({"settled": 1.0}, "settled in")):
         with pytest.raises(InputError, match=message):
             falling_entropy(**{"start": 0.1, "end": 0.01, "steps": 10, **change})
+
+
+OPTIMISERS = {
+    "sgd": lambda: optax.sgd(0.5),
+    "adamw": lambda: optax.adamw(0.1, weight_decay=0.0),
+    "lion": lambda: optax.lion(optax.cosine_decay_schedule(0.05, 30), weight_decay=0.0),
+    "lbfgs": optax.lbfgs,
+    "polyak": lambda: optax.polyak_sgd(f_min=0.75),  # the least delay, which is known here
+    "plateau": lambda: optax.chain(optax.adam(0.05), optax.contrib.reduce_on_plateau(patience=5)),
+}
+
+
+@pytest.mark.parametrize("name", OPTIMISERS)
+def test_any_optimiser_of_optax_finds_the_toll(name, pigou):
+    """Those that ask for the loss, its slope and its function as well as those that do not."""
+    found = meanfield_adjoint(pigou(), steps=30, optimiser=OPTIMISERS[name](), differentiate="implicit").value
+    assert float(found.theta["toll"]) == pytest.approx(0.5, abs=0.02)
+    assert found.objective == pytest.approx(-0.75, abs=1e-3)
+
+
+def test_an_optimiser_that_cannot_be_traced_is_named(pigou):
+    def update(updates, state, params=None):
+        return updates, state + (float(updates["toll"]) > 0.0)
+
+    with pytest.raises(InputError, match="expected an optimiser that JAX can trace"):
+        meanfield_adjoint(pigou(), steps=1, optimiser=optax.GradientTransformation(lambda theta: jnp.zeros(()), update))
+
+
+def test_optimisers_are_told_apart_by_all_they_were_made_with():
+    alike = [optax.adam(0.1), optax.adam(0.1)]
+    others = [
+        optax.adam(0.2),
+        optax.adam(0.1, b1=0.8),
+        optax.adam(optax.cosine_decay_schedule(0.1, 10)),
+        optax.adam(optax.cosine_decay_schedule(0.1, 11)),
+        optax.adam(lambda k: 0.1 * 0.9**k),
+        optax.adam(lambda k: 0.1 * 0.8**k),
+        optax.adabelief(0.1),
+        optax.chain(optax.clip_by_global_norm(1.0), optax.adam(0.1)),
+    ]
+    assert len({fingerprint(optimiser) for optimiser in alike}) == 1
+    assert len({fingerprint(optimiser) for optimiser in [alike[0], *others]}) == 1 + len(others)
+
+
+def test_a_run_goes_on_with_its_own_optimiser_only(pigou, tmp_path):
+    path = tmp_path / "run.npz"
+    meanfield_adjoint(pigou(), steps=2, optimiser=optax.adam(0.1), checkpoint=path)
+    again = meanfield_adjoint(pigou(), steps=3, optimiser=optax.adam(0.1), checkpoint=path, resume=True)
+    assert again.stats["steps"] == 3
+    with pytest.raises(InputError, match=r"an optimiser of one's own, [0-9a-f]{16}"):
+        meanfield_adjoint(pigou(), steps=4, optimiser=optax.adam(0.2), checkpoint=path, resume=True)
+
+
+def test_ctrl_c_before_the_first_step_and_again_while_winding_up_raise(pigou, tmp_path, monkeypatch):
+    def at_once(*arguments):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(searching, "_advanced", at_once)
+        with pytest.raises(KeyboardInterrupt) as raised:
+            meanfield_adjoint(pigou(), steps=3)
+        assert not isinstance(raised.value, StoppedAgain)
+    pressed, evaluate = [], searching.evaluate_design
+
+    def stop(step, steps, best):
+        if step == 2:
+            raise KeyboardInterrupt
+
+    def impatient(*arguments, **options):
+        pressed.append(1)
+        if len(pressed) == 1:
+            raise KeyboardInterrupt
+        return evaluate(*arguments, **options)
+
+    path = tmp_path / "run.npz"
+    monkeypatch.setattr(searching, "evaluate_design", impatient)
+    with pytest.raises(StoppedAgain):
+        meanfield_adjoint(pigou(), steps=3, checkpoint=path, progress=stop)
+    assert [p.name for p in tmp_path.iterdir()] == ["run.npz"]
+    assert meanfield_adjoint(pigou(), steps=3, checkpoint=path, resume=True).stats["steps"] == 3
+    pressed.clear()  # pressed once only, while what was found is evaluated: it is evaluated all the same
+    solution = meanfield_adjoint(pigou(), steps=3)
+    assert solution.stats["interrupted"]
+    assert solution.stats["steps"] == 3
 
 
 def test_the_best_iterate_is_kept(monopoly):

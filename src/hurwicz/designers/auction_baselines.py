@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from hurwicz._foundation import FloatArray, InputError, Solution, Status, float64_array, float64_scope
+from hurwicz.designers.interruption import Interruption
 from hurwicz.designers.mean_field_problem import DesignProblem, MeanFieldDesign, auction_problem, evaluate_design, value_of
 from hurwicz.designers.searching import Progress
 from hurwicz.meanfield import BatchedAuction, FirstPrice, PostedPrice, ReservePrice, Setting
@@ -76,10 +77,12 @@ def best_reserve_schedule(
         options: of :func:`auction_problem`.
 
     Returns:
-        The design, with theta ``{"reserve": (rounds,)}``; ``stats["resolution"]`` is the least step of the search.
+        The design, with theta ``{"reserve": (rounds,)}``; ``stats["resolution"]`` is the least step of the search, ``stats["interrupted"]``
+        whether Ctrl-C ended it: the best until then is returned.
 
     Raises:
         InputError: no pieces, more than there are rounds, or no evaluations.
+        KeyboardInterrupt: Ctrl-C before anything was measured, or again while the best until then was evaluated.
     """
     inner = auction.auction if isinstance(auction, Setting) else auction
     problem = auction_problem(auction, ReservePrice(inner.grid), **options)
@@ -109,10 +112,11 @@ def best_posted_prices(
         options: of :func:`auction_problem`.
 
     Returns:
-        The design, with theta ``{"price": (rounds,)}``.
+        The design, with theta ``{"price": (rounds,)}``; ``stats`` as of :func:`best_reserve_schedule`.
 
     Raises:
         InputError: no pieces, more than there are rounds, no evaluations, or a resolution outside (0, 1).
+        KeyboardInterrupt: Ctrl-C before anything was measured, or again while the best until then was evaluated.
 
     Example:
         >>> from hurwicz.meanfield import BatchedAuction
@@ -147,6 +151,7 @@ def _best_schedule(
     part = np.arange(auction.rounds) * count // auction.rounds
     seen: dict[tuple[int, ...], float] = {}
     history: list[float] = []
+    stop = Interruption()
     with float64_scope():
         value = value_of(problem)
 
@@ -161,17 +166,22 @@ def _best_schedule(
                     progress(len(history), evaluations, max(history))
             return seen[ticks]
 
-        _climb_by_steps(measured, count, resolution, auction.grid)
+        with stop.ends():
+            _climb_by_steps(measured, count, resolution, auction.grid)
+        if not seen:
+            raise KeyboardInterrupt
         best = max(seen, key=lambda ticks: seen[ticks])
         schedule = np.asarray(best)[part] * resolution
-        design = evaluate_design(problem, {name: jnp.asarray(schedule)}, history=np.asarray(history))
+        design = stop.outlasted(lambda: evaluate_design(problem, {name: jnp.asarray(schedule)}, history=np.asarray(history)))
     stats = {
         "evaluations": len(history),
+        "interrupted": stop.stopped,
         "resolution": resolution,
         "exploitability": design.exploitability,
         "seconds": time.perf_counter() - began,
     }
-    return Solution(design, Status.LOCAL_OPTIMUM if len(history) < evaluations else Status.STEP_LIMIT, stats)
+    whole = len(history) < evaluations and not stop.stopped
+    return Solution(design, Status.LOCAL_OPTIMUM if whole else Status.STEP_LIMIT, stats)
 
 
 def _climb_by_steps(measured: Callable[[tuple[int, ...]], float], count: int, resolution: float, grid: int) -> None:

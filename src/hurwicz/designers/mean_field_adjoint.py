@@ -17,6 +17,7 @@ from hurwicz._foundation import InputError, Solution
 from hurwicz.designers.derivative_free import normal_like
 from hurwicz.designers.differentiability import check_traceable, explain_no_slope
 from hurwicz.designers.mean_field_problem import DesignProblem, MeanFieldDesign, Theta, value_of
+from hurwicz.designers.optimisers import fingerprint, stepper
 from hurwicz.designers.searching import Move, Progress, run_search
 
 
@@ -42,7 +43,9 @@ def meanfield_adjoint(
     Args:
         problem: what is designed.
         differentiate: ``"unrolled"``, ``"checkpointed"`` or ``"implicit"``, see :class:`EquilibriumMap`.
-        optimiser: any optax optimiser; Adam with a step that decays from 0.01 along a cosine if omitted.
+        optimiser: any optax optimiser; Adam with a step that decays from 0.01 along a cosine if omitted. Those that look at the
+            loss, as ``optax.lbfgs()``, ``optax.polyak_sgd(f_min=...)`` and ``optax.contrib.reduce_on_plateau()``, see its negative: a
+            Polyak step goes towards ``f_min``, minus the most that the objective can be.
         steps: gradients, at least 1.
         seed: of the start.
         start: the first theta; the problem's own start if omitted.
@@ -54,7 +57,8 @@ def meanfield_adjoint(
         tolerance: norm of the gradient at which to stop; 0 for never.
         checkpoint: file to keep the run in; written whole or not at all.
         every: steps between two checkpoints.
-        resume: go on from the checkpoint where there is one; the result is that of an uninterrupted run, bit for bit.
+        resume: go on from the checkpoint where there is one; the result is that of an uninterrupted run, bit for bit. The optimiser must be
+            made in the same way, see :func:`fingerprint`.
         progress: called with (step, steps, best objective so far).
 
     Returns:
@@ -62,6 +66,7 @@ def meanfield_adjoint(
 
     Raises:
         InputError: no steps, a checkpoint of another run, or a function that JAX cannot differentiate: the message names it.
+        KeyboardInterrupt: Ctrl-C before a first step was made, or again while the best so far was evaluated.
         NotFiniteError: NaN or infinity, with the round and state where it first happened.
 
     Example:
@@ -79,7 +84,7 @@ def meanfield_adjoint(
     if steps < 1:
         raise InputError(f"{problem.name}: expected steps >= 1, got {steps}")
     chosen = optax.adam(optax.cosine_decay_schedule(1e-2, steps)) if optimiser is None else optimiser
-    described = f"Adam, cosine over {steps} steps" if optimiser is None else "an optimiser of one's own"
+    described = f"Adam, cosine over {steps} steps" if optimiser is None else f"an optimiser of one's own, {fingerprint(optimiser)}"
     if smoothing:
         described += f", smoothed by {smoothing:g} over {samples} samples"
     if entropy is not None:
@@ -151,24 +156,29 @@ class _Adjoint:
             raise InputError(f"{problem.name}: expected a weight of entropy > 0 from the schedule, got {tau} at step {k}")
         here = value_and_gradient(problem, self.differentiate)
         if self.smoothing:
-            value, slope = value_of(problem)(theta), self._smoothed(here, theta, tau, key)
+            (there, slope), value = self._smoothed(here, theta, tau, key), value_of(problem)(theta)
         else:
-            value, slope = here(theta, tau)
-            value = value if tau == problem.tau else value_of(problem)(theta)
+            there, slope = here(theta, tau)
+            value = there if tau == problem.tau else value_of(problem)(theta)
         norm = optax.tree.norm(slope)
         if k == 0 and float(norm) == 0.0:
             explain_no_slope(problem, theta)
-        updates, after = self.optimiser.update(jax.tree.map(jnp.negative, slope), state, theta)
-        return Move(optax.apply_updates(theta, updates), after, theta, value, norm)
+        moved, after = _stepper(problem, self.differentiate, self.optimiser)(slope, state, theta, there, tau)
+        return Move(moved, after, theta, value, norm)
 
-    def _smoothed(self, here: Callable[..., Any], theta: Theta, tau: float, key: Any) -> Theta:
-        total = jax.tree.map(jnp.zeros_like, theta)
+    def _smoothed(self, here: Callable[..., Any], theta: Theta, tau: float, key: Any) -> tuple[Any, Theta]:
+        total: tuple[Any, Theta] = (jnp.zeros(()), jax.tree.map(jnp.zeros_like, theta))
         for one in jax.random.split(key, self.samples):
             u = normal_like(one, theta)
             for sign in (1.0, -1.0):
-                slope = here(jax.tree.map(lambda t, d, sign=sign: t + sign * self.smoothing * d, theta, u), tau)[1]
-                total = jax.tree.map(jnp.add, total, slope)
-        return jax.tree.map(lambda t: t / (2.0 * self.samples), total)
+                found = here(jax.tree.map(lambda t, d, sign=sign: t + sign * self.smoothing * d, theta, u), tau)
+                total = jax.tree.map(jnp.add, total, found)
+        return total[0] / (2.0 * self.samples), jax.tree.map(lambda t: t / (2.0 * self.samples), total[1])
+
+
+@functools.lru_cache(maxsize=16)
+def _stepper(problem: DesignProblem, differentiate: str, optimiser: optax.GradientTransformation) -> Callable[..., tuple[Any, Any]]:
+    return stepper(problem, optimiser, value_and_gradient(problem, differentiate))
 
 
 @functools.lru_cache(maxsize=64)

@@ -14,6 +14,7 @@ import numpy as np
 
 from hurwicz._foundation import InputError, Solution, Status, float64_scope
 from hurwicz.designers.checkpoints import load_checkpoint, save_checkpoint
+from hurwicz.designers.interruption import Interruption
 from hurwicz.designers.mean_field_problem import DesignProblem, MeanFieldDesign, Theta, as_rules, evaluate_design
 from hurwicz.designers.non_finite import explain_non_finite
 
@@ -101,6 +102,7 @@ def run_search(
 
     Raises:
         InputError: no steps, resumption without a file name, or a checkpoint of another run.
+        KeyboardInterrupt: Ctrl-C before anything was measured, or again while the best so far was evaluated.
         NotFiniteError: NaN or infinity, with the round and state where it first happened.
     """
     if steps < 1 or every < 1:
@@ -113,9 +115,9 @@ def run_search(
         described, begun = _described(problem, search, at, seed), at.theta
         if resume and checkpoint is not None and checkpoint.exists():
             at = _restored(checkpoint, at, described)
-        interrupted, settled = False, False
+        stop, settled = Interruption(), False
         key = jax.random.key(seed)
-        try:
+        with stop.ends():
             while at.done < steps and not settled:
                 at, slope = _advanced(problem, search, at, jax.random.fold_in(key, at.done + 1))
                 settled = slope <= tolerance and tolerance > 0.0
@@ -123,16 +125,16 @@ def run_search(
                     _write(checkpoint, at, described)
                 if progress is not None:
                     progress(at.done, steps, at.value)
-        except KeyboardInterrupt:
-            interrupted = True
-        if interrupted and checkpoint is not None:
-            _write(checkpoint, at, described)
-        design = _settled_best(problem, begun, at, seed)
+        if at.done == 0:
+            raise KeyboardInterrupt
+        if stop.stopped and checkpoint is not None:
+            stop.outlasted(lambda: _write(checkpoint, at, described))
+        design = stop.outlasted(lambda: _settled_best(problem, begun, at, seed))
     status = Status.STATIONARY_POINT if settled else Status.STEP_LIMIT
     stats = {
         "search": search.name,
         "steps": at.done,
-        "interrupted": interrupted,
+        "interrupted": stop.stopped,
         "evaluated": at.value,
         "exploitability": design.exploitability,
         "seconds": time.perf_counter() - began,
