@@ -28,6 +28,7 @@ from hurwicz.mechanisms import (
     reverse,
     second_price,
     second_price_procurement,
+    single_parameter,
     uniform_price_procurement,
 )
 from hurwicz.settings import PROPERTIES
@@ -132,6 +133,10 @@ def test_first_price_is_refuted_and_second_price_is_proved() -> None:
         assert refuted.witness is not None
         proved = audit(reverse(second_price(2, prior=prior)), ["DSIC", "ex_post_IR"], effort=EFFORT)
         assert [finding.verdict for finding in proved] == [Verdict.PROVED, Verdict.PROVED]
+
+
+def test_a_bound_on_revenue_is_about_the_auction_and_not_its_reverse() -> None:
+    assert reverse(single_parameter("half", lambda b: (0.5 * b, 0.0 * b), 2, revenue_bound=0.1)).revenue_bound is None
 
 
 def test_a_claim_that_does_not_carry_is_not_made() -> None:

@@ -133,6 +133,7 @@ def _single(mechanism: SingleParameterMechanism, pivot: float, side: float, prio
         formula=_formula(mechanism.formula, pivot, side),
         resized=_resized(mechanism.resized, pivot),
         form=form,
+        revenue_bound=None,
     )
 
 

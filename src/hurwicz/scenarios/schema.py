@@ -280,7 +280,23 @@ class AuctionScenario(Table):
             raise ValueError(f"no {' or '.join(unused)} beside {'bids' if self.bids is not None else 'a file, which says it'}")
         if len(set(self.payments)) != len(self.payments):
             raise ValueError(f"each rule of payments at most once; got {self.payments}")
+        for number, bid in enumerate(self.bids or (), start=1):
+            _for_sale(number, bid, self.goods)
         return self
+
+
+def _for_sale(number: int, bid: BundleBid, goods: list[str] | None) -> None:
+    """Refuse a bid on what is not there: it would silently win nothing."""
+    wanted = f"what bid {number} ({bid.bidder} on {', '.join(bid.goods)} at {bid.price:g}) names to be for sale"
+    for good in dict.fromkeys(bid.goods):
+        units, asked = 1 if goods is None else goods.count(good), bid.goods.count(good)
+        if not units:
+            near = difflib.get_close_matches(good, goods or [], n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"for sale are {', '.join(sorted(set(goods or ())))}"
+            raise ValueError(f"{wanted}; got {good!r}, {hint}")
+        if asked > units:
+            remedy = "name it under goods once for each unit" if goods is None else "put more under goods, or take it out of the bid"
+            raise ValueError(f"{wanted}; got {asked} units of {good!r}, of which there {'is' if units == 1 else 'are'} {units}: {remedy}")
 
 
 def table_of(annotation: object) -> type[BaseModel] | None:

@@ -90,7 +90,19 @@ MISTAKES = {
     "nan in the file": ('kind = "auction"\nfile = "scheduling_g50_b500"\n', "scheduling_g50_b500.txt:470: bid 451"),
     "negative price": (BIDS.replace("10.0", "-1.0"), "greater than or equal to 0"),
     "nan price": (BIDS.replace("10.0", "nan"), "bids.0.price: expected a finite number; got nan"),
-    "unknown good": (BIDS + 'goods = ["A"]\n', "which is not for sale"),
+    "unknown good": (
+        BIDS + 'goods = ["A"]\n',
+        "s.toml: scenario: expected what bid 1 (ann on A, B at 10) names to be for sale; got 'B', for sale are A",
+    ),
+    "misspelt good": (BIDS + 'goods = ["A", "Bb"]\n', "got 'B', did you mean 'Bb'?"),
+    "two of one": (
+        BIDS.replace('["A", "B"]', '["A", "A"]'),
+        "bid 1 (ann on A, A at 10) names to be for sale; got 2 units of 'A', of which there is 1: name it",
+    ),
+    "three of two": (
+        BIDS.replace('["A", "B"]', '["A", "A", "A"]') + 'goods = ["A", "A", "B"]\n',
+        "got 3 units of 'A', of which there are 2: put more",
+    ),
     "empty bundle": (BIDS.replace('["A", "B"]', "[]"), "bids.0.goods: expected at least 1"),
     "rule twice": (BIDS + 'payments = ["vcg", "vcg"]\n', "at most once"),
     "unknown key of a bid": (BIDS.replace("price = 10.0", "prize = 10.0"), "bids.0.prize: unknown key"),
