@@ -193,6 +193,9 @@ def test_nan_that_comes_later_is_named_with_round_and_state():
         "diverged: not finite after 20 steps; left-right: expected finite numbers, the reward is nan in round 1, state 1, action 0"
         in (found.stats["cause"])
     )
+    tuned = tune(MeanFieldProblem(game), candidates=[OnlineMirrorDescent(0.2)], most=20)
+    assert tuned.status is Status.DIVERGED
+    assert "the reward is nan in round 1, state 1, action 0, at the flow of step" in tuned.stats["cause"]
     # the step that is named is the first whose flow meets it
     steps = int(found.stats["cause"].rsplit("step ", 1)[1])
     shares = []

@@ -64,7 +64,7 @@ def examined(game: MeanFieldGame, theta: Rules = None, tau: float = 0.0, policy:
         (0.25, 0.5)
     """
     with float64_scope():
-        given = _uniform(game) if policy is None else policy
+        given = _uniform(game) if policy is None else np.asarray(policy, dtype=np.float64)
         new = not _known(game, theta)
         try:
             seen = _seen(game, given, theta, tau, new)

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from hurwicz._foundation import InputError
-from hurwicz.equilibria.mean_field.iterations import Iterate, Iteration, Table
+from hurwicz.equilibria.mean_field.iterations import Iterate, Iteration, OnlineMirrorDescent, Table
 from hurwicz.equilibria.mean_field.problem import MeanFieldProblem
 from hurwicz.meanfield import MeanFieldGame, exploitability, flow_of
 from hurwicz.meanfield.checking import check_flow
@@ -51,11 +51,20 @@ def last_look(problem: MeanFieldProblem, policy: Table) -> Look:
     return examined(problem.game, problem.theta, problem.tau, policy)
 
 
-def where_not_finite(problem: MeanFieldProblem, iteration: Iteration, iterate: Iterate, taken: int, steps: int) -> str:
-    """Which number of the game was not finite first, and where, when an iterate that had taken ``taken`` steps took ``steps`` more.
+def why_diverged(problem: MeanFieldProblem, iteration: Iteration, iterate: Iterate, taken: int, steps: int) -> str:
+    """One sentence about an iteration whose iterate had taken ``taken`` steps, took ``steps`` more and then was not finite."""
+    what = f"{iteration.name} diverged: not finite after {taken + steps} steps"
+    if isinstance(iteration, OnlineMirrorDescent) and iteration.rate * problem.tau > 2.0:
+        return (
+            f"{what}, since rate x tau = {iteration.rate * problem.tau:g} is above 2 and each step makes the logits larger; "
+            f"a rate of at most 1/tau = {1.0 / problem.tau:g} does not"
+        )
+    named = _where_not_finite(problem, iteration, iterate, taken, steps)
+    return f"{what}; {named}" if named else f"{what} although the game's rewards and moves are; take a shorter step"
 
-    Empty where every reward and move was finite at the flows on the way: the iteration itself ran away.
-    """
+
+def _where_not_finite(problem: MeanFieldProblem, iteration: Iteration, iterate: Iterate, taken: int, steps: int) -> str:
+    # the same steps one by one; empty where every reward and move is finite at the flows on the way: the iteration itself ran away
     before = advance(problem, iteration, iterate, taken, 0)[1]
     for t in range(taken, taken + steps):
         iterate, policy, found = advance(problem, iteration, iterate, t, 1)

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from hurwicz._foundation import Solution, Status, float64_scope
-from hurwicz.equilibria.mean_field.advancing import advance, begin, first_look, last_look, where_not_finite
+from hurwicz.equilibria.mean_field.advancing import advance, begin, first_look, last_look, why_diverged
 from hurwicz.equilibria.mean_field.iterations import DampedFixedPoint, Iterate, Iteration, OnlineMirrorDescent, Table
 from hurwicz.equilibria.mean_field.problem import MeanFieldEquilibrium, MeanFieldProblem
 from hurwicz.equilibria.protocol import Progress, drive
@@ -88,7 +88,7 @@ class MeanFieldDynamics:
                 iterate, here, found = advance(game, racer.iteration, racer.iterate, racer.taken, self.every)
                 taken = racer.taken + self.every
                 if not np.isfinite(found):
-                    diverged.append(_cause(game, racer, taken))
+                    diverged.append(why_diverged(game, racer.iteration, racer.iterate, racer.taken, self.every))
                     continue  # this one has diverged; the others go on
                 racers.append(_Racer(racer.iteration, iterate, found, taken))
                 if found < best:
@@ -193,15 +193,3 @@ def _fitting(problem: MeanFieldProblem, reach: float) -> tuple[Iteration, ...]:
     top = 1.0 / problem.tau if problem.tau > 0.0 else np.inf
     rates = dict.fromkeys(min(rate / max(reach, 1e-12), top) for rate in (30.0, 10.0, 3.0, 0.1))
     return (*(OnlineMirrorDescent(rate) for rate in rates), DampedFixedPoint(0.1))
-
-
-def _cause(problem: MeanFieldProblem, racer: _Racer, taken: int) -> str:
-    iteration = racer.iteration
-    what = f"{iteration.name} diverged: not finite after {taken} steps"
-    if isinstance(iteration, OnlineMirrorDescent) and iteration.rate * problem.tau > 2.0:
-        return (
-            f"{what}, since rate x tau = {iteration.rate * problem.tau:g} is above 2 and each step makes the logits larger; "
-            f"a rate of at most 1/tau = {1.0 / problem.tau:g} does not"
-        )
-    named = where_not_finite(problem, iteration, racer.iterate, racer.taken, taken - racer.taken)
-    return f"{what}; {named}" if named else f"{what} although the game's rewards and moves are; take a shorter step"

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from hurwicz._foundation import InputError, Solution, Status, float64_scope
-from hurwicz.equilibria.mean_field.advancing import advance, begin, first_look
+from hurwicz.equilibria.mean_field.advancing import advance, begin, first_look, why_diverged
 from hurwicz.equilibria.mean_field.iterations import (
     DampedFixedPoint,
     FictitiousPlay,
@@ -56,6 +57,7 @@ class _Runner:
     found: float = np.inf
     taken: int = 0
     diverged: bool = False
+    last: int = 0  # steps in which it diverged
 
     def rank(self, tolerance: float) -> tuple[bool, float]:
         arrived = self.found <= tolerance
@@ -85,7 +87,8 @@ def tune(
 
     Returns:
         The winner with the trace of trials; status ``EQUILIBRIUM`` where it arrived, ``STEP_LIMIT`` where none did (the winner is then the
-        one that came nearest), ``DIVERGED`` where all did. ``stats["steps"]`` counts the steps of all together.
+        one that came nearest), ``DIVERGED`` where all did. ``stats["steps"]`` counts the steps of all together;
+        ``stats["cause"]`` says why the first of them diverged, if all did.
 
     Raises:
         InputError: no step allowed, a tolerance that is not above 0, or a game that is none, as for :func:`solve_mean_field`.
@@ -112,7 +115,10 @@ def tune(
             best = min((best, *near), key=lambda runner: runner.rank(tolerance))
     tried.sort(key=lambda runner: runner.rank(tolerance))
     trials = tuple(Trial(r.iteration, r.found, r.taken, _status(r, tolerance)) for r in tried)
-    stats = {"steps": sum(t.steps for t in trials), "exploitability": best.found, "iterations": best.taken}
+    stats: dict[str, Any] = {"steps": sum(t.steps for t in trials), "exploitability": best.found, "iterations": best.taken}
+    if best.diverged:
+        with float64_scope():
+            stats["cause"] = why_diverged(problem, best.iteration, best.iterate, best.taken - best.last, best.last)
     return Solution(TunedIteration(best.iteration, trials), _status(best, tolerance), stats)
 
 
@@ -143,10 +149,13 @@ def _race(problem: MeanFieldProblem, runners: list[_Runner], tolerance: float, m
 def _run(problem: MeanFieldProblem, runner: _Runner, until: int, tolerance: float, every: int) -> None:
     while runner.taken < until and runner.found > tolerance and not runner.diverged:
         steps = min(every, until - runner.taken)
-        runner.iterate, _, found = advance(problem, runner.iteration, runner.iterate, runner.taken, steps)
+        after, _, found = advance(problem, runner.iteration, runner.iterate, runner.taken, steps)
         runner.taken += steps
         runner.diverged = not np.isfinite(found)
-        runner.found = np.inf if runner.diverged else found
+        if runner.diverged:
+            runner.found, runner.last = np.inf, steps  # the iterate stays the last that was finite
+            return
+        runner.iterate, runner.found = after, found
 
 
 def _neighbours(iteration: Iteration, factor: float, tau: float) -> list[Iteration]:
