@@ -12,12 +12,14 @@ from scipy.integrate import solve_ivp
 from hurwicz._foundation import InputError, Status
 from hurwicz.equilibria import RegretMatching, bayes_nash, report_equilibrium
 from hurwicz.mechanisms import (
+    SingleParameterMechanism,
     contract_net,
     core_selecting_auction,
     first_price,
     make,
     multi_unit_uniform_price,
     multi_unit_vickrey,
+    registry,
     second_price,
 )
 from hurwicz.settings import CARA, CRRA, ExpectedUtility, RiskAttitude
@@ -94,6 +96,20 @@ def test_a_continuum_is_put_on_a_grid_and_it_is_said_so(name: str) -> None:
     for weights in found.value.weights.values():
         assert weights.sum() == pytest.approx(1.0, abs=1e-12)
     assert "on a grid" in found.value.certificate
+
+
+SEVERAL_NUMBERS = [name for name, entry in registry().items() if not isinstance(entry.make(max(2, entry.least)), SingleParameterMechanism)]
+
+
+@pytest.mark.parametrize("name", SEVERAL_NUMBERS)
+def test_every_mechanism_of_several_numbers_has_one_within_the_tolerance(name: str) -> None:
+    """And where the truth is claimed to be dominant, it is the truth that is found."""
+    mechanism: Any = make(name, max(2, registry()[name].least))
+    found = report_equilibrium(mechanism, types=3, tolerance=1e-3)
+    assert found.status.ok, found.stats
+    assert found.value.epsilon <= found.stats["tolerance"]
+    if any(claim.property == "DSIC" and claim.holds for claim in mechanism.guarantees):
+        assert found.stats["dynamics"] == "truth"
 
 
 def test_truth_where_it_is_dominant() -> None:
@@ -180,5 +196,7 @@ def test_no_time_is_said_and_bad_input_refused() -> None:
         report_equilibrium(first_price(2), tolerance=0.0)
     with pytest.raises(InputError, match="time limit above 0"):
         report_equilibrium(first_price(2), time_limit=0.0)
-    with pytest.raises(InputError, match="entries"):
+    with pytest.raises(InputError, match="at most 5,000,000 entries, 4 agents with 60 reports or more make"):
         report_equilibrium(first_price(4), types=60)
+    with pytest.raises(InputError, match=r"contract net: a table of reports holds .* 12 agents with 4 reports or more"):
+        report_equilibrium(contract_net(12))

@@ -16,7 +16,7 @@ from hurwicz._foundation import FloatArray, InputError, Solution, Status
 from hurwicz.equilibria.games import MixedProfile, TabularGame, exploitability, gains
 from hurwicz.equilibria.learning import FictitiousPlay, Hedge, RegretMatching
 from hurwicz.equilibria.protocol import Dynamics, OutOfTimeError, Progress, drive
-from hurwicz.equilibria.tabulation import with_outcomes
+from hurwicz.equilibria.tabulation import MOST_ENTRIES, with_outcomes
 from hurwicz.settings import DirectMechanism, ExpectedUtility, JointPrior, Outcomes
 from hurwicz.typespaces import Box, CorrelatedPrior, DensityPrior, FinitePrior, Independent, Interval, Prior, ProductPrior
 
@@ -136,6 +136,7 @@ def report_equilibrium(
     deadline = math.inf if time_limit is None else began + time_limit
     common, gridded, count = _on_a_grid(mechanism, types, seed)
     actions = _reports(mechanism, reports)
+    _check_size(mechanism, common, actions)
     game, own, open_to, outcomes = with_outcomes(mechanism, actions, common)
     values = [table.max() - table.min() for table in game.payoffs]
     limit = tolerance * max(float(max(values)), 1e-300)
@@ -145,6 +146,17 @@ def report_equilibrium(
     stats = run.stats | {"tolerance": limit, "kind": kind, "grid": count if gridded else None, "seconds": time.perf_counter() - began}
     stats["why"] = "" if run.status.ok else _why(run.stats)
     return Solution(_judged(mechanism, game, own, open_to, outcomes, run.value, gridded, seed), run.status, stats)
+
+
+def _check_size(mechanism: DirectMechanism, common: JointPrior, actions: Mapping[str, ArrayLike] | None) -> None:
+    types = {name: space.size or 0 for name, space in common.spaces.items()}
+    reports = types if actions is None else {name: len(np.asarray(told)) for name, told in actions.items()}
+    entries = float(np.prod([float(many) for many in reports.values()])) * max(types.values())
+    if entries > MOST_ENTRIES:
+        raise InputError(
+            f"{getattr(mechanism, 'name', type(mechanism).__name__)}: a table of reports holds at most {MOST_ENTRIES:,} entries, "
+            f"{len(reports)} agents with {min(reports.values())} reports or more make {entries:.3g}; take fewer agents, types or reports"
+        )
 
 
 def _learned(

@@ -14,7 +14,7 @@ from hurwicz.equilibria.games import TabularGame
 from hurwicz.settings import BatchedDirectMechanism, DirectMechanism, JointPrior, Outcomes
 from hurwicz.typespaces import CorrelatedPrior, ProductPrior
 
-_MOST = 5_000_000
+MOST_ENTRIES = 5_000_000
 
 
 def tabulate(
@@ -60,9 +60,9 @@ def with_outcomes(
     reports = {name: types[name] if actions is None else np.asarray(actions[name]) for name in names}
     sizes = tuple(len(reports[name]) for name in names)
     entries = float(np.prod([float(s) for s in sizes])) * max(len(t) for t in types.values())
-    if entries > _MOST or any(s == 0 for s in sizes):
+    if entries > MOST_ENTRIES or any(s == 0 for s in sizes):
         raise InputError(
-            f"tabulate: expected at most {_MOST:.0e} entries and at least one report each, got {entries:.3g}; take fewer reports"
+            f"tabulate: expected at most {MOST_ENTRIES:.0e} entries and at least one report each, got {entries:.3g}; take fewer reports"
         )
     index = np.indices(sizes).reshape(len(names), -1)
     outcomes = _outcomes(mechanism, {name: reports[name][k] for name, k in zip(names, index, strict=True)}, names)
