@@ -14,11 +14,26 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from hurwicz._foundation.errors import AgentError, HurwiczError, InputError, MissingExtraError, SolverError
 
+
+class _Commands(TyperGroup):
+    """Commands that say so where they are stopped by hand: typer itself ends without a word."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            typer.echo("hurwicz: interrupted", err=True)
+            raise typer.Exit(130) from None
+
+
 app = typer.Typer(
     name="hurwicz",
+    cls=_Commands,
     help="Mechanism design in multi-agent systems: coordinate self-interested agents by prices, pay them, audit what that guarantees.",
     no_args_is_help=True,
     add_completion=False,
@@ -216,8 +231,15 @@ def _run(scenario: Any, name: str, out: Path, as_json: bool, *, resume: bool = F
     from hurwicz.scenarios.running import run_scenario
 
     _prepare()
-    with _progress() as progress:
-        done = run_scenario(scenario, name=name, out=out, progress=progress, resume=resume)
+    try:
+        with _progress() as progress:
+            done = run_scenario(scenario, name=name, out=out, progress=progress, resume=resume)
+    except KeyboardInterrupt:
+        kept = getattr(scenario, "checkpoint", None)
+        if kept is None:
+            raise
+        typer.echo(f"hurwicz: interrupted; what was found so far is in {kept}: the same command goes on from there", err=True)
+        raise typer.Exit(130) from None
     if as_json:
         typer.echo(json.dumps(done.result, indent=2))
     else:

@@ -49,7 +49,7 @@ def nothing(agents=2):
 
 
 def everybody(agents=2):
-    return single_parameter("everybody wins", lambda b: (np.ones_like(b), 0 * b), agents, excess=lambda x: x.sum(axis=1) - 1.0)
+    return single_parameter("everybody wins", lambda b: (np.ones_like(b), 0 * b), agents)
 
 
 def unpayable(agents=2):
@@ -61,6 +61,34 @@ def leaves(agents=2):
 
 
 made = highest(3)
+
+from hurwicz.settings import Outcome
+from hurwicz.typespaces import Interval
+
+
+class Bare:
+    """No batches and no prior."""
+
+    def __init__(self, names):
+        self.agents = tuple(names)
+        self.type_spaces = {name: Interval(0.0, 1.0) for name in names}
+
+    def outcome(self, reports):
+        winner = max(self.agents, key=lambda name: reports[name])
+        return Outcome(
+            {n: np.array(1.0 if n == winner else 0.0) for n in self.agents},
+            {n: float(reports[n]) if n == winner else 0.0 for n in self.agents},
+        )
+
+    def value(self, agent, outcome, true_type):
+        return true_type * outcome.allocation[agent]
+
+    def welfare(self, outcome, true_types):
+        return sum(self.value(n, outcome, true_types[n]) for n in self.agents)
+
+
+def bare(agents=2):
+    return Bare([f"x{k}" for k in range(agents)])
 '''
 
 
@@ -170,6 +198,80 @@ def test_a_mechanism_that_gives_away_more_than_there_is_is_refuted_with_the_prof
     assert replay_file(tmp_path / "witness-feasibility.json").gain == pytest.approx(1.0)
 
 
+def test_a_class_of_ones_own_without_a_prior_is_audited_under_the_one_that_is_asked_for(own: str, tmp_path: Path) -> None:
+    for prior, least in (("uniform", 0.2), ("normal:0.9,0.01,0,1", 0.0)):
+        keys = {"mechanism": f"{own}:bare", "properties": ["BIC"], "prior": prior, "equilibrium": False}
+        run = run_scenario(build_scenario("audit", keys), out=tmp_path)
+        (finding,) = run.result["audit"]
+        assert finding["verdict"] == "refuted"
+        assert finding["value"] > least
+        assert run.result["mechanism"]["believed"] == f"prior {prior}"
+        assert replay_file(tmp_path / "witness-BIC.json").holds
+    with pytest.raises(InputError, match="takes no prior"):
+        make_mechanism(Recipe(f"{own}:bare", grid=3))
+
+
+def test_what_is_collected_is_a_row_and_more_than_can_be_is_an_alarm(tmp_path: Path, hurwicz: Command) -> None:
+    words = ["audit", "first_price", "--grid", 5, "--no-equilibrium", "--property", "DSIC", "--property", "revenue_within_bound"]
+    code, out, _ = hurwicz(*words, "--json", "--out", tmp_path)
+    assert code == 0
+    result = json.loads(out)
+    assert result["revenue"]["expected"] == pytest.approx(0.66)  # the greater of two of .1, .3, .5, .7, .9, on average
+    assert result["revenue"]["error"] == 0.0
+    (alarm,) = result["alarms"]
+    assert "impossible claim" in alarm
+    code, out, _ = hurwicz("audit", "second_price", "--grid", 5, "--revenue-bound", 0.3, "--out", tmp_path)
+    assert code == 0
+    assert "expected revenue" in out
+    assert "ALARM: impossible claim: expected revenue 0.34 against a bound of 0.3" in out
+
+
+def test_one_prior_for_all_leaves_room_for_second_names_and_invented_bids() -> None:
+    keys = {"mechanism": "second_price", "agents": 3, "grid": 4, "properties": ["false_name_proof", "shill_proof"]}
+    run = run_scenario(build_scenario("audit", keys))
+    assert [finding["verdict"] for finding in run.result["audit"]] == ["proved", "refuted"]
+    each = run_scenario(build_scenario("audit", keys | {"prior": ["uniform", "uniform:0,2", "uniform"]}))
+    assert [finding["verdict"] for finding in each.result["audit"]] == ["not_applicable", "not_applicable"]
+
+
+def test_an_audit_stopped_by_hand_says_so_and_where_the_rest_is(tmp_path: Path, hurwicz: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stopped(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("hurwicz.scenarios.running.run_scenario", stopped)
+    kept = tmp_path / "kept.jsonl"
+    code, _, err = hurwicz("audit", "second_price", "--checkpoint", kept)
+    assert code == 130
+    assert f"interrupted; what was found so far is in {kept}" in err
+    assert hurwicz("audit", "second_price") == (130, "", "hurwicz: interrupted\n")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"true_type": 1.5}, "type or report of 'bidder 1'"),
+        ({"misreport": -1.0}, "type or report of 'bidder 1'"),
+        ({"others": {"zed": 0.5}}, "about 'zed'"),
+        ({"gain": float("inf")}, "gain: expected a finite number"),
+    ],
+)
+def test_a_witness_that_no_audit_wrote_is_bad_input(changes: dict[str, Any], message: str, tmp_path: Path, hurwicz: Command) -> None:
+    hurwicz("audit", "first_price", "--property", "DSIC", "--no-equilibrium", "--grid", 3, "--out", tmp_path)
+    path = tmp_path / "witness-DSIC.json"
+    content = json.loads(path.read_text())
+    content["finding"]["witness"] |= {"agent": "bidder 1", "others": {"bidder 2": 0.5}} | changes
+    path.write_text(json.dumps(content))
+    code, out, err = hurwicz("replay", path)
+    assert (code, out) == (2, "")
+    assert message in err
+    assert err.count("\n") == 1
+    content["finding"] |= {"property": "zed"}
+    path.write_text(json.dumps(content))
+    code, _, err = hurwicz("replay", path)
+    assert code == 2
+    assert "property: expected one of" in err or message in err
+
+
 def test_a_mechanism_already_made_is_taken_as_it_is(own: str) -> None:
     assert len(make_mechanism(Recipe(f"{own}:made")).agents) == 3
     with pytest.raises(InputError, match="already made"):
@@ -200,6 +302,9 @@ def test_a_witness_that_does_not_replay_exits_with_1(own: str, tmp_path: Path, h
         (["second_price", "--option", "reserve=abc"], "option 'reserve': expected"),
         (["second_price", "--option", "reserve=nan"], "reserve"),
         (["second_price", "--option", "reserve"], "--option: expected NAME=VALUE, got 'reserve'"),
+        (["second_price", "--bidders", "2.5"], "--agents: expected a whole number, or their names with commas (ann,bob); got '2.5'"),
+        (["second_price", "--bidders", "x"], "--agents: expected a whole number"),
+        (["second_price", "--revenue-bound", "nan"], "revenue_bound: expected"),
         (["second_price", "--bidders", "0"], "agents: expected at least one agent; got 0"),
         (["second_price", "--bidders", "ann,ann"], "different names"),
         (["second_price", "--prior", "finite:1@0.5,2@0.6"], "sum to 1"),

@@ -17,6 +17,7 @@ class Effort:
         refinements: best candidates that are refined by local search, per agent.
         steps: steps of each local search.
         seconds: soft limit per property; what was done by then is reported.
+        in_all: soft limit of the whole audit, four times ``seconds`` if omitted: a property may take a third of what is left of it.
         max_exhaustive: most utilities tabulated on finite type spaces before the audit falls back on sampling (most profiles, where values
             are linear in the allocation and a compiled loop does the rest).
         max_nodes: most profiles of others in an expectation by quadrature; beyond, they are sampled.
@@ -35,12 +36,20 @@ class Effort:
     samples: int = 4096
     max_bytes: int = 1_000_000_000
     tolerance: float = 1e-9
+    in_all: float | None = None
 
     def __post_init__(self) -> None:
         """Refuse limits that leave nothing to do."""
         least = min(self.deviations, self.steps, self.max_nodes, self.samples, self.max_bytes)
+        if self.in_all is not None and not self.in_all > 0.0:
+            raise InputError(f"Effort: expected in_all above 0 (or None), got {self.in_all!r}")
         if least < 1 or self.profiles < 0 or self.refinements < 0 or not self.seconds > 0.0 or not self.tolerance > 0.0:
             raise InputError(f"Effort: expected positive limits (profiles and refinements may be 0), got {self}")
+
+    @property
+    def whole(self) -> float:
+        """Seconds that all properties of an audit may take together."""
+        return 4.0 * self.seconds if self.in_all is None else self.in_all
 
 
 EFFORTS: dict[str, Effort] = {

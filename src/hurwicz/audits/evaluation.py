@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import itertools
 from collections.abc import Mapping, Sequence
-from time import perf_counter
+from time import perf_counter, time
 from typing import Any
 
 import numpy as np
@@ -57,17 +57,29 @@ class Evaluator:
         self._probes = 0
         self._asked: list[tuple[Profiles, Outcomes, tuple[str, ...]]] = []
         self._begun = perf_counter()
+        self._limit = effort.seconds
+        self._deadline = time() + effort.whole  # of the clock on the wall, which other processes share
 
-    def afresh(self) -> Evaluator:
+    def afresh(self, *, part: float = 1.0 / 3.0, most: float | None = None) -> Evaluator:
         """The same mechanism and probes with the counts, the scale and the clock of a new property: nothing of another property enters.
 
         Tables of outcomes are shared, for they hold no more than what the mechanism answers.
+
+        Args:
+            part: of the time that is left to the whole audit, which is all that this may take.
+            most: seconds that it may take beside; the effort's limit of a property if omitted.
         """
         new = copy.copy(self)
         new.evaluations, new.scale, new.was_late = 0, 0.0, False
         new._spans, new._asked = {}, list(self._asked)
         new._begun = perf_counter()
+        new._limit = min(self.effort.seconds if most is None else most, part * max(0.0, self.left))
         return new
+
+    @property
+    def left(self) -> float:
+        """Seconds that are left to the whole audit; below 0 where none are."""
+        return self._deadline - time()
 
     @property
     def seconds(self) -> float:
@@ -77,7 +89,7 @@ class Evaluator:
     @property
     def late(self) -> bool:
         """True once the soft time limit has passed; then the effort says so."""
-        self.was_late = self.was_late or self.seconds > self.effort.seconds
+        self.was_late = self.was_late or self.seconds > self._limit
         return self.was_late
 
     @property
@@ -98,6 +110,8 @@ class Evaluator:
 
     def outcomes(self, reports: Mapping[str, NDArray[Any]]) -> Outcomes:
         """Outcomes at a batch of profiles."""
+        if self.kept.stopped:
+            raise InterruptedError("audit: interrupted")
         batch = len(reports[self.agents[0]])
         self.evaluations += batch
         found: Outcomes

@@ -311,15 +311,19 @@ def chunks_as_done(
 
 
 def _completed(pool: ThreadPoolExecutor | ProcessPoolExecutor, work: Work, numbers: Sequence[int]) -> Iterator[tuple[int, Any]]:
-    # an interruption waits for what is under way and drops what is not
-    with pool:
-        waiting = {pool.submit(work, k): k for k in numbers}
-        try:
-            for future in as_completed(waiting):
-                yield waiting[future], future.result()
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    # an interruption drops what is not under way, and tells what is to stop
+    waiting = {pool.submit(work, k): k for k in numbers}
+    try:
+        for future in as_completed(waiting):
+            yield waiting[future], future.result()
+    except BaseException:
+        getattr(work, "stop", lambda: None)()
+        workers = list((getattr(pool, "_processes", None) or {}).values())
+        pool.shutdown(wait=False, cancel_futures=True)
+        for worker in workers:
+            worker.terminate()
+        raise
+    pool.shutdown()
 
 
 def _windowed(submit: Callable[[int], Any], numbers: Sequence[int], workers: int) -> Iterator[Any]:

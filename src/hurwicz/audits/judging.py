@@ -15,7 +15,7 @@ from hurwicz.audits.evaluation import Evaluator, UnsteadyError
 from hurwicz.audits.ex_ante import EX_ANTE, budget_in_expectation, revenue_within_bound
 from hurwicz.audits.expectations import need_prior
 from hurwicz.audits.false_names import Family, false_name_proof
-from hurwicz.audits.finding import Finding
+from hurwicz.audits.finding import Finding, Verdict
 from hurwicz.audits.incentives import dsic, ex_post_ic
 from hurwicz.audits.monotonicity import monotonicity
 from hurwicz.audits.payment_identity import taking_part
@@ -51,12 +51,19 @@ class Judging:
     def __call__(self, number: int) -> dict[str, Any]:
         """The finding as plain data, or ``{"unsteady": why}`` where the mechanism turned out to be no function of the reports."""
         name, e = PROPERTIES[number], self.evaluator.afresh()
+        if e.left <= 0.0:
+            said = f"not looked at: the {e.effort.whole:g} seconds of the whole audit were over (more with a higher effort, or by itself)"
+            return Finding(name, Verdict.NOT_REFUTED, None, None, "none", {"cut_by_time_limit": True}, said).to_dict()
         try:
             found = _replayed(e, self.family, self._one(e, name), self.prior)
             e.probe(self.at)
         except UnsteadyError as error:
             return {"unsteady": str(error)}
         return found.to_dict()
+
+    def stop(self) -> None:
+        """Whoever is at it ends at the next outcome that it asks for."""
+        self.evaluator.kept.stopped = True
 
     def _tell(self, name: str) -> Callable[[float], None] | None:
         progress = self.progress

@@ -86,6 +86,8 @@ def applies(e: Evaluator) -> bool:
 def lines_of(e: Evaluator, lines: int, prior: Any = None) -> LineCertificate | None:
     """Certify lines through drawn profiles of the others; None where a mechanism's values are not linear after all.
 
+    The time limit raises ``TimeoutError``: lines of some agents certify nothing of the others.
+
     Args:
         e: evaluator of a mechanism that :func:`applies` to.
         lines: how many profiles of the others, shared out over the agents.
@@ -101,6 +103,8 @@ def lines_of(e: Evaluator, lines: int, prior: Any = None) -> LineCertificate | N
     monotone, possible, out, gap, points = True, 0.0, 0.0, 0.0, 0
     ends, floor, least = np.inf, np.inf, np.inf
     for k, agent in enumerate(e.agents):
+        if e.late:
+            raise TimeoutError(f"the time limit came when lines of {k} of {len(e.agents)} agents had been looked at")
         rng = np.random.default_rng((e.seed, 77, k))
         drawn = {n: e.spaces[n].sample(rng, each) for n in e.agents} if prior is None else prior.sample(rng, each)
         rows = joined(e.corner_profiles(4), drawn)

@@ -17,6 +17,8 @@ class Kept:
         table: everybody's allocation and payment at every profile.
         form: what a declared form was checked at.
         lines: the certificate along lines, with the outcomes it took and the scale of values.
+        cut: what the time limit left of that certificate; empty where nothing was cut.
+        stopped: set where the audit is interrupted: whoever still works on it ends at its next outcome.
         lock: held while any of them is made.
     """
 
@@ -25,6 +27,8 @@ class Kept:
         self.table: tuple[dict[str, FloatArray], dict[str, FloatArray]] | None = None
         self.form: Any = None
         self.lines: tuple[Any, int, float] | None = None
+        self.cut = ""
+        self.stopped = False
         self.lock = threading.RLock()
 
     def __reduce__(self) -> tuple[type[Kept], tuple[()]]:

@@ -35,6 +35,8 @@ def by_payment_identity(e: Evaluator, form: PaymentIdentity, name: str, prior: A
     if name == Property.EFFICIENCY:
         return None, ""
     lines = lines_looked_at(e, prior) if applies(e) else None
+    if lines is None and e.kept.cut:
+        return None, f"the declared payment identity is not proved: {e.kept.cut}"
     if lines is None:
         return None, "the declared payment identity cannot be checked: it is for one number of an interval each and values linear in it"
     against = _against(e, lines)
@@ -84,13 +86,16 @@ def taking_part(e: Evaluator, found: Finding, prior: Any = None) -> Finding:
 
 
 def lines_looked_at(e: Evaluator, prior: Any = None) -> LineCertificate | None:
-    """The certificate along lines, made once an audit; None where values are not linear after all."""
+    """The certificate along lines, made once an audit; None where values are not linear after all, or where the time limit came first."""
     with e.kept.lock:
         if e.kept.lines is None:
-            alone = e.afresh()
+            alone = e.afresh(part=0.75, most=3.0 * e.effort.seconds)
             drawn = alone.drawn_profiles(64, prior)
             alone.note_scale(alone.outcomes(drawn), drawn)
-            certificate = lines_of(alone, max(16, min(256, alone.effort.profiles // 4)), prior)
+            try:
+                certificate = lines_of(alone, max(16, min(256, alone.effort.profiles // 4)), prior)
+            except TimeoutError as error:
+                certificate, e.kept.cut = None, str(error)
             e.kept.lines = (certificate, alone.evaluations, alone.scale)
         certificate, evaluations, scale = e.kept.lines
     e.evaluations += evaluations
