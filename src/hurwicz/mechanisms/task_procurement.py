@@ -12,7 +12,7 @@ from hurwicz.mechanisms._arguments import Numbers, count, ends, number, one_each
 from hurwicz.mechanisms.multi_parameter import MultiParameterMechanism, Reports
 from hurwicz.mechanisms.registry import Entry
 from hurwicz.mechanisms.single_parameter import Bids, Payments, Shares, SingleParameterMechanism
-from hurwicz.settings import Beliefs, Claim, JointPrior, Participants, Property, beliefs, participants, strategyproof
+from hurwicz.settings import Beliefs, Claim, JointPrior, Participants, PaymentIdentity, Property, beliefs, participants, strategyproof
 from hurwicz.typespaces import Box, Uniform
 
 
@@ -160,6 +160,7 @@ def scored_second_price(
         formula="lowest w b_i + (1-w)(1 - r_i) wins; -t_i = min(R, (s_(2) - (1-w)(1 - r_i))/w)",
         source="R. Myerson (1981); Y.-K. Che, RAND Journal of Economics 24 (1993)",
         resized=resizer(scored_second_price, prior, weight=weight, ceiling=ceiling, ties=ties) if reputation is None else None,
+        form=PaymentIdentity(paying=False),
     )
 
 

@@ -63,6 +63,8 @@ def posted_price_trade(
         ),
         "trade at p between those with b >= p and s <= p",
         "K. Hagerty and W. Rogerson, Journal of Economic Theory 42 (1987)",
+        # who trades does so at p whatever it bid beyond p, and its share is settled by the others' sides of p
+        PaymentIdentity(paying=False),
     )
 
 
