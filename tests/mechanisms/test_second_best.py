@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hurwicz._foundation import InputError
 from hurwicz.audits import Verdict, audit
 from hurwicz.mechanisms import myerson_satterthwaite, second_best_trade
-from hurwicz.typespaces import Box, CorrelatedPrior, Empirical, FinitePrior, Interval, Mixture, TruncatedNormal, TypeSpace, Uniform
+from hurwicz.typespaces import Box, CorrelatedPrior, Empirical, FinitePrior, Interval, Mixture, Prior, TruncatedNormal, TypeSpace, Uniform
 
 UNIT = Uniform(Interval(0.0, 1.0))
 
@@ -258,6 +258,15 @@ def test_payments_of_a_finite_prior_and_a_density_do_what_they_promise(turned: b
         utilities = [-sign * (own * x - t) for x, t in table]
         assert max(utilities) <= utilities[k] + 1e-9
         assert utilities[k] >= -1e-5
+
+
+@pytest.mark.parametrize("pair", [(Empirical([0.1, 0.4, 0.4, 0.9]), UNIT), (UNIT, FinitePrior([0.1, 0.5, 0.7]))], ids=["data", "finite"])
+def test_the_auditor_finds_nothing_against_a_finite_prior_and_a_density(pair: tuple[Prior, Prior]) -> None:
+    mechanism = second_best_trade(prior=dict(zip(("buyer 1", "seller 1"), pair, strict=True)))
+    for finding in audit(mechanism, ["BIC", "interim_IR", "strong_budget_balance"], effort="quick"):
+        assert finding.verdict is Verdict.NOT_REFUTED, finding.reason
+    for finding in audit(mechanism, ["DSIC", "ex_post_IR", "efficiency"], effort="quick"):
+        assert finding.verdict is Verdict.REFUTED, finding.reason
 
 
 def test_a_mixture_with_atoms_agrees_with_a_fine_grid() -> None:
