@@ -38,7 +38,23 @@ ALLOWED = {
     "src/hurwicz/_foundation/arrays.py: float64_array": "any shape; `hurwicz --help` loads it and must not load jaxtyping",
 }
 ARRAYS = {"Array", "BoolArray", "FloatArray", "IntArray", "NDArray", "ndarray"}
-SHAPED = {"Float", "Float32", "Float64", "Int", "Int32", "Int64", "Integer", "UInt8", "UInt32", "UInt64", "Bool", "Real", "Num", "Shaped"}
+SHAPED = {
+    "Float",
+    "Float32",
+    "Float64",
+    "Int",
+    "Int32",
+    "Int64",
+    "Integer",
+    "UInt8",
+    "UInt32",
+    "UInt64",
+    "Bool",
+    "Key",
+    "Real",
+    "Num",
+    "Shaped",
+}
 
 
 def _files() -> list[Path]:
