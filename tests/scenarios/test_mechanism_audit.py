@@ -447,3 +447,16 @@ def test_the_list_shows_every_mechanism(hurwicz: Command) -> None:
     assert {row["name"] for row in json.loads(out)} == set(registry())
     code, out, _ = hurwicz("audit", "--list")
     assert all(name in out for name in registry())
+
+
+def test_what_samples_leave_open_is_looked_at_on_a_grid() -> None:
+    from hurwicz.scenarios.mechanisms.survey import survey, survey_table
+
+    (row,) = rows = survey(["DSIC", "BIC"], names=["core_selecting_auction"])
+    assert row["verdicts"] == {"DSIC": "refuted", "BIC": "refuted"}
+    assert row["on_grid"] == ["BIC"]
+    assert survey_table(rows).row_count == 1
+    (row,) = survey(["DSIC", "BIC"], names=["second_price"])
+    assert row["on_grid"] == []
+    with pytest.raises(InputError, match="did you mean"):
+        survey(["DSIC"], names=["second_prise"])
