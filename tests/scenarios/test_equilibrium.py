@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hurwicz._foundation import InputError
 from hurwicz.mechanisms import make
 from hurwicz.scenarios import build_scenario, load_scenario, run_scenario
 from hurwicz.scenarios.mechanisms.equilibrium import equilibrium_of
@@ -51,9 +50,16 @@ def test_the_grid_is_the_audit_s_and_not_the_equilibrium_s() -> None:
     np.testing.assert_allclose(group["bids"], 0.5 * np.asarray(group["values"]) ** 2, atol=1e-3)
 
 
-def test_a_mechanism_of_more_than_one_number_gets_a_note() -> None:
-    with pytest.raises(InputError, match="one number each"):
-        equilibrium_of(make("groves", 2), seconds=1.0, tolerance=1e-4)
+def test_a_refuted_mechanism_of_several_numbers_shows_the_equilibrium_of_its_reports(tmp_path: Path) -> None:
+    keys = {"mechanism": "multi_unit_uniform_price", "properties": ["DSIC"]}
+    run = run_scenario(build_scenario("audit", keys), out=tmp_path)
+    found = run.result["equilibrium"]
+    assert found["converged"]
+    assert found["grid"] > 2
+    assert found["revenue"] < 0.01  # demand reduction, all the way: a unit each for nothing
+    page = (tmp_path / "report.html").read_text()
+    assert "Reports at the equilibrium" in page
+    assert any("were put on a grid" in str(table) for table in run.tables)
 
 
 def test_a_search_that_takes_too_long_says_so_and_certifies_what_it_reached() -> None:

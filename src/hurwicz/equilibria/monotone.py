@@ -331,7 +331,7 @@ def monotone_game(
         InputError: correlated or finite types, or fewer than 3 knots.
     """
     if not isinstance(mechanism.prior, ProductPrior):
-        raise InputError(f"{mechanism.name}: monotone equilibria need independent types, got a joint prior; use a TabularGame")
+        raise InputError(f"{mechanism.name}: monotone equilibria need independent types, got a joint prior; use report_equilibrium")
     for name, prior in mechanism.prior.marginals.items():
         if not (isinstance(prior, DensityPrior) and isinstance(prior.space, Interval)):
             raise InputError(

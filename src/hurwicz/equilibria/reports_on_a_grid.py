@@ -20,7 +20,7 @@ from hurwicz.equilibria.tabulation import MOST_ENTRIES, with_outcomes
 from hurwicz.settings import DirectMechanism, ExpectedUtility, JointPrior, Outcomes
 from hurwicz.typespaces import Box, CorrelatedPrior, DensityPrior, FinitePrior, Independent, Interval, Prior, ProductPrior
 
-_ENTRIES = 30_000  # of one agent's table, unless a grid is asked for: slow rules are asked some thousand times
+_ENTRIES = 20_000  # of one agent's table, unless a grid is asked for: slow rules are asked a thousand times or two
 _DRAWS = 1 << 14
 _ROUNDING = 1e-12
 
@@ -101,12 +101,12 @@ def report_equilibrium(
 
     Args:
         mechanism: with a prior.
-        types: cells of each component of a continuum of types; so many that a table has at most 30,000 entries if omitted.
+        types: cells of each component of a continuum of types; so many that a table has at most 20,000 entries if omitted.
         reports: of each component that is a number on an interval, how many equally spaced ones; or agent → reports; the types if omitted.
         dynamics: what to learn by, instead of the above.
         tolerance: largest gain wanted, as a share of the range of utilities.
         steps: most rounds of each dynamics.
-        time_limit: seconds for the search.
+        time_limit: seconds for learning; filling the tables comes before, and takes what the rule takes.
         seed: of the draws that put a continuum of vectors on a grid.
         progress: called with round and gain.
 
@@ -133,13 +133,13 @@ def report_equilibrium(
     if time_limit is not None and not time_limit > 0.0:
         raise InputError(f"report_equilibrium: expected a time limit above 0 seconds, got {time_limit!r}")
     began = time.perf_counter()
-    deadline = math.inf if time_limit is None else began + time_limit
     common, gridded, count = _on_a_grid(mechanism, types, seed)
     actions = _reports(mechanism, reports)
     _check_size(mechanism, common, actions)
     game, own, open_to, outcomes = with_outcomes(mechanism, actions, common)
     values = [table.max() - table.min() for table in game.payoffs]
     limit = tolerance * max(float(max(values)), 1e-300)
+    deadline = math.inf if time_limit is None else time.perf_counter() + time_limit
     run = _learned(game, [_truth(own[n], open_to[n]) for n in game.names], dynamics, limit, steps, deadline, progress)
     size = f"{count} cells a component" if gridded else f"{max(len(t) for t in own.values())} types"
     kind = f"mixed strategies over reports on a grid ({size}{', as types are continuous' if gridded else ''})"
@@ -195,7 +195,8 @@ def _learned(
         even = [np.full((len(w), size), 1.0 / size) for w, size in zip(game.weights, game.sizes, strict=True)]
         stats = {"dynamics": "none", "rounds": 0, "residual": exploitability(game, even), "stopped": "time limit", "trace": []}
         best = Solution(even, Status.STEP_LIMIT, stats)
-    return replace(best, stats=best.stats | {"tried": tried})
+    late = not best.status.ok and time.perf_counter() >= deadline
+    return replace(best, stats=best.stats | {"tried": tried} | ({"stopped": "time limit"} if late else {}))
 
 
 def _judged(

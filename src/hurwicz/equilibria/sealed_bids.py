@@ -256,7 +256,7 @@ def sealed_bid_game(
     """
     prior = mechanism.prior
     if not isinstance(prior, ProductPrior):
-        raise InputError(f"{mechanism.name}: a grid of bids needs independent types, got a joint prior; use tabulate")
+        raise InputError(f"{mechanism.name}: a grid of bids needs independent types, got a joint prior; use report_equilibrium")
     if types < 1:
         raise InputError(f"{mechanism.name}: expected at least one type, got {types}")
     ends = [np.asarray(space.grid(2), dtype=np.float64) for space in mechanism.type_spaces.values()]
@@ -297,7 +297,7 @@ def _cells(
         values, weights = own.quadrature(1)
         values = np.asarray(values)
         if values.ndim != 1 or values.dtype == object:
-            raise InputError(f"{mechanism}: expected types of {agent!r} that are single numbers, got {values!r}; use tabulate")
+            raise InputError(f"{mechanism}: expected types of {agent!r} that are single numbers, got {values!r}; use report_equilibrium")
         order = np.argsort(values)
         return values[order], weights[order]
     if not (isinstance(own, DensityPrior) and isinstance(own.space, Interval)):

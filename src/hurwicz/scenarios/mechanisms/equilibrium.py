@@ -33,19 +33,16 @@ def run_equilibrium(scenario: EquilibriumScenario, name: str, progress: Progress
     """Make the mechanism, find its equilibrium, say what it earns and what it wastes."""
     recipe = Recipe.of(scenario)
     mechanism = make_mechanism(recipe)
-    bids = isinstance(mechanism, SingleParameterMechanism) and isinstance(mechanism.prior, ProductPrior)
-    search = equilibrium_of if bids else report_equilibrium_of
     with in_own_words(recipe.mechanism):
-        found = search(mechanism, seconds=scenario.seconds, tolerance=scenario.tolerance, seed=scenario.seed, progress=progress)
+        found = equilibrium_of(mechanism, seconds=scenario.seconds, tolerance=scenario.tolerance, seed=scenario.seed, progress=progress)
     about = {"name": str(getattr(mechanism, "name", recipe.name)), "formula": str(getattr(mechanism, "formula", ""))}
     result = {"mechanism": recipe.to_dict() | about, "agents": list(mechanism.agents), "equilibrium": found}
     page = Page(f"Equilibrium of {about['name']}", f"{how_many(mechanism.agents)}, prior {', '.join(recipe.prior)}")
     if about["formula"]:
         page.text(about["formula"])
-    (add_equilibrium if bids else add_report_equilibrium)(page, found)
+    add_equilibrium(page, found)
     message = f"some type still gains {found['epsilon']:.3g}, and at most {found['limit']:.3g} is wanted; {found['why']}"
-    tables = (equilibrium_tables if bids else report_equilibrium_tables)(found, name)
-    return Run(result, page, tables, converged=found["converged"], message=message)
+    return Run(result, page, equilibrium_tables(found, name), converged=found["converged"], message=message)
 
 
 def equilibrium_of(
@@ -59,7 +56,7 @@ def equilibrium_of(
     """The equilibrium as plain data.
 
     Args:
-        mechanism: single-parameter.
+        mechanism: single-parameter with independent types; of any other, see :func:`report_equilibrium_of`.
         seconds: time that the search may take.
         tolerance: largest gain wanted, as a share of the range of bids.
         seed: of every random choice.
@@ -71,7 +68,7 @@ def equilibrium_of(
         out, what was reached, with the certificate that it has.
 
     Raises:
-        InputError: agents that report more than one number each, or types that no search fits.
+        InputError: types that no search fits.
 
     Example:
         >>> from hurwicz.mechanisms import first_price
@@ -79,11 +76,8 @@ def equilibrium_of(
         >>> round(found["revenue"], 5), found["strategies"][0]["who"]
         (0.33333, 'every agent')
     """
-    if not isinstance(mechanism, SingleParameterMechanism):
-        raise InputError(
-            "equilibrium: expected agents that report one number each, this mechanism's report more; `hurwicz equilibrium` looks for one "
-            "on a grid of reports"
-        )
+    if not isinstance(mechanism, SingleParameterMechanism) or not isinstance(mechanism.prior, ProductPrior):
+        return report_equilibrium_of(mechanism, seconds=seconds, tolerance=tolerance, seed=seed, progress=progress)
     from hurwicz.equilibria import bayes_nash
 
     began = time.perf_counter()
@@ -115,6 +109,9 @@ def equilibrium_of(
 
 def add_equilibrium(page: Page, found: Mapping[str, Any]) -> None:
     """A section with the figures, the bids as a plot and as a table, and how well they are certified."""
+    if "grid" in found:
+        add_report_equilibrium(page, found)
+        return
     page.heading("The equilibrium that it has")
     page.figures(_figures(found))
     if found["converged"]:
@@ -129,6 +126,8 @@ def add_equilibrium(page: Page, found: Mapping[str, Any]) -> None:
 
 def equilibrium_tables(found: Mapping[str, Any], name: str) -> list[Any]:
     """The same for a terminal."""
+    if "grid" in found:
+        return report_equilibrium_tables(found, name)
     columns, rows = _bid_table(found)
     figures = ", ".join(f"{key} {number(value, 6) if isinstance(value, float) else value}" for key, value in _figures(found).items())
     how = f"{figures}; found by {found['dynamics']}, {found['rounds']} rounds"

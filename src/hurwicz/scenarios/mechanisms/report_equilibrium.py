@@ -27,7 +27,7 @@ def report_equilibrium_of(
 
     Args:
         mechanism: any with a prior; a continuum of types is put on a grid, which the result says.
-        seconds: time that the search may take.
+        seconds: time that learning may take; filling the tables comes before.
         tolerance: largest gain wanted, as a share of the range of utilities.
         seed: of every random choice.
         progress: called with the round and the fraction of the time used.
@@ -44,7 +44,7 @@ def report_equilibrium_of(
         >>> from hurwicz.mechanisms import multi_unit_uniform_price
         >>> found = report_equilibrium_of(multi_unit_uniform_price(2), seconds=20.0, tolerance=1e-3)
         >>> found["converged"], found["strategies"][0]["agents"], found["grid"]
-        (True, ['bidder 1'], 7)
+        (True, ['bidder 1'], 6)
     """
     from hurwicz.equilibria import report_equilibrium
 
