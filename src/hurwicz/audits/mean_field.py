@@ -263,18 +263,28 @@ def participation(case: Case, outside: float | Sequence[float]) -> Finding:
     short = np.where(there, stays - soft, -np.inf)
     allowed = 1e-9 * max(scale, float(np.abs(stays[there]).max()), 1e-300)
     worst = int(np.argmax(short))
-    least = float((plain - stays)[there].min())
-    effort = {"types": int(there.sum()), "tolerance": allowed, "tau": case.tau, "seconds": round(perf_counter() - begun, 3)}
+    margin, money = -float(short[worst]), float((plain - stays)[there].min())
+    effort = {
+        "types": int(there.sum()),
+        "tolerance": allowed,
+        "tau": case.tau,
+        "least_in_money": money,
+        "seconds": round(perf_counter() - begun, 3),
+    }
     how = "exact: dynamic programming, every first state"
-    noise = f"; entropy weighed by {case.tau:g} counts, without it the least is {least:.4g}" if case.tau else ""
+    what = "every player does at least as well as by staying out"
+    if case.tau:
+        what = f"with the entropy, weighed by {case.tau:g}, {what}"
     if short[worst] <= allowed:
-        reason = f"every player does at least as well as by staying out, by {-short[worst]:.4g} or more{noise}"
-        return Finding(name, Verdict.PROVED, least, None, how, effort, reason)
+        reason = f"{what}, by {margin:.4g} or more"
+        if case.tau:
+            reason += f"; in money alone the least is {money:.4g}" + (", a loss that only the entropy makes up for" if money < 0.0 else "")
+        return Finding(name, Verdict.PROVED, margin, None, how, effort, reason)
     label, loss = _label(case.game.state_labels, worst), float(short[worst])
     details = {"property": name, "utility": float(plain[worst]), "outside": float(stays[worst])}
     witness = Witness("a player", label, None, None, loss, details)
     return Finding(
-        name, Verdict.REFUTED, least, witness, how, effort, f"a player of state {label} expects {loss:.4g} less than by staying out"
+        name, Verdict.REFUTED, margin, witness, how, effort, f"a player of state {label} expects {loss:.4g} less than by staying out"
     )
 
 
