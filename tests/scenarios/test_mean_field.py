@@ -16,11 +16,13 @@ import numpy as np
 import pytest
 
 from hurwicz._foundation import InputError
+from hurwicz.audits import Finding, Verdict
 from hurwicz.scenarios import build_scenario, explain_schema, load_scenario, run_scenario
+from hurwicz.scenarios.mean_field.auction_page import among_players
 
 ROOT = Path(__file__).resolve().parents[2]
 Command = Callable[..., tuple[int, str, str]]
-SMALL: dict[str, Any] = {"setting": "A1", "grid": 10, "tau": 0.02, "iterations": 40, "evaluations": 40, "steps": 4}
+SMALL: dict[str, Any] = {"setting": "A1", "grid": 10, "tau": 0.02, "iterations": 40, "evaluations": 40, "steps": 4, "players": []}
 BEACH: dict[str, Any] = {"places": 6, "rounds": 4, "steps": 12, "learning_rate": 0.3}
 OWN = {"rounds": 2, "supply": 0.5, "ratio": 0.95, "re_entry": 0.2, "drift": {"factor": 1.1, "sigma": 0.2}, "aversion": 1.0}
 
@@ -57,6 +59,9 @@ def test_an_auction_is_set_against_simple_rules_and_the_ceiling(auction: tuple[d
     assert result["objective"] == pytest.approx(max(result["history"]["0"]), abs=1e-3)
     verdicts = {finding["property"]: finding["verdict"] for finding in result["audit"]}
     assert verdicts["mean_field_equilibrium"] == "proved"
+    takes_part = next(finding for finding in result["audit"] if finding["property"] == "interim_IR")
+    assert takes_part["verdict"] == "proved"
+    assert takes_part["value"] >= 0.0 > takes_part["effort"]["least_in_money"]  # what is proved is shown, and what it is in money is said
     assert "refuted" not in {verdicts["feasibility"], verdicts["payments_rise_with_bids"]}
 
 
@@ -80,7 +85,13 @@ def test_the_page_stands_alone(auction: tuple[dict[str, Any], Path]) -> None:
     assert page.count("<svg") == 5
     assert "<script" not in page
     assert "What people bid, before and after" in page
-    assert sorted(path.name for path in out.iterdir()) == ["checkpoint-seed0.npz", "checkpoint.json", "report.html", "result.json"]
+    assert sorted(path.name for path in out.iterdir()) == [
+        "checkpoint-seed0.npz",
+        "checkpoint-simple-rules.json",
+        "checkpoint.json",
+        "report.html",
+        "result.json",
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -145,6 +156,9 @@ MISTAKES = {
     "differentiate": (SMALL | {"differentiate": "backprop"}, "differentiate: expected 'unrolled', 'checkpointed' or 'implicit'"),
     "rate": (SMALL | {"mirror_rate": 100.0}, "mirror_rate at most 1/tau = 50"),
     "no steps": (SMALL | {"steps": 0}, "steps: expected"),
+    "a seed beyond 32 bits": (SMALL | {"seeds": [99999999999999999999]}, "seeds.0: expected less than 4294967296"),
+    "smoothing": (SMALL | {"smoothing": 1e300}, "smoothing: expected less than or equal to 1000"),
+    "first price posts no price": (SMALL | {"rule": "posted", "start": "first_price"}, "first price posts no price"),
     "seeds twice": (SMALL | {"seeds": [1, 1]}, "each seed at most once"),
     "no seeds": (SMALL | {"seeds": []}, "seeds: expected"),
     "one player": (SMALL | {"players": [1]}, "players.0: expected"),
@@ -171,6 +185,35 @@ def test_a_mistake_gives_one_message_and_exit_code_2(name: str, tmp_path: Path, 
     assert (code, shown) == (2, "")
     assert message in said
     assert not list(tmp_path.glob("out/*"))
+
+
+@pytest.mark.parametrize("change", [{"sharpness": 1e308}, {"price_cap": 1e300}])
+def test_a_beach_beyond_what_can_be_computed_is_refused_by_its_key(change: dict[str, float]) -> None:
+    with pytest.raises(InputError, match=f"{next(iter(change))}: expected less than or equal to 1000000"):
+        build_scenario("beach_bar", BEACH | change)
+
+
+def test_learning_starts_from_the_best_simple_rule_found(auction: tuple[dict[str, Any], Path]) -> None:
+    result, _ = auction
+    assert result["start"] == {"first price, best reserves": "reserve", "best posted prices": "posted"}[result["best_simple_rule"]]
+    # so few equilibria that the prices are poor, and the reserves are far ahead
+    short = run_scenario(build_scenario("batched_auction", SMALL | {"evaluations": 2, "steps": 1})).result
+    rules = {name: rule["objective"] for name, rule in short["rules"].items()}
+    assert max(rules, key=lambda name: rules[name] if name != "learned" else -1.0) == short["best_simple_rule"]
+    assert short["start"] != "posted"
+    assert rules["learned"] > rules["best posted prices"] + 0.02
+
+
+def test_what_n_players_gain_is_told_beside_the_gap_of_revenue_and_its_slope() -> None:
+    def among(n: int) -> Finding:
+        return Finding(f"equilibrium_of_{n}_players", Verdict.NOT_REFUTED, 0.1 / n, None, "", {"players": n, "interval": [0.0, 0.2]}, "")
+
+    gaps = {"10": [-0.02, -0.03, -0.01], "100": [-0.006, -0.007, -0.005]}
+    effort = {"gaps": gaps, "mean_field_revenue": 0.25, "slope": [-0.52, -0.8, -0.3], "slope_of_root_mean_square": [-0.5, -0.6, -0.4]}
+    told = among_players([among(10), among(100), Finding("revenue_in_the_large", Verdict.NOT_REFUTED, -0.006, None, "", effort, "")])
+    assert told["players"][1] == {"n": 100, "gain": [0.001, 0.0, 0.2], "revenue_gap": gaps["100"]}
+    assert (told["slope"], told["mean_field_revenue"]) == (effort["slope"], 0.25)
+    assert load_scenario(ROOT / "examples" / "batched_auction.toml").players == [10, 100, 1000]
 
 
 def test_an_auction_of_ones_own_with_two_seeds_from_chance_and_no_derivative() -> None:
@@ -253,11 +296,87 @@ def test_ctrl_c_keeps_the_best_and_resume_ends_where_an_unbroken_run_does(tmp_pa
     assert whole["tolls"] == unbroken["tolls"]
 
 
+class Impatient:
+    """Presses Ctrl-C where it is told one of these things, each once and in turn."""
+
+    def __init__(self, *whens: str) -> None:
+        self.whens = list(whens)
+
+    def __call__(self, what: str, _done: float) -> None:
+        if self.whens and self.whens[0] in what:
+            self.whens.pop(0)
+            raise KeyboardInterrupt
+
+
+def stopped_at(scenario: Any, out: Path, *whens: str, resume: bool = True) -> Any:
+    """The scenario, interrupted where it says these things: what it came to, and that it leaves no half-written file."""
+    impatient = Impatient(*whens)
+    done = run_scenario(scenario, out=out, resume=resume, progress=impatient)
+    assert not impatient.whens
+    assert done.interrupted == bool(whens)
+    assert ("--resume" in done.message) == bool(whens)
+    assert not [path.name for path in out.iterdir() if path.name.startswith(".")]
+    return done
+
+
+def test_ctrl_c_before_learning_keeps_the_simple_rules_found_and_says_how_to_go_on(tmp_path: Path) -> None:
+    scenario = build_scenario("batched_auction", SMALL | {"grid": 6, "evaluations": 8, "steps": 3})
+    nothing = stopped_at(scenario, tmp_path, "first price, equal shares", resume=False)
+    assert "no result was written" in nothing.message
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.json"]
+    searching = stopped_at(scenario, tmp_path, "best posted prices: equilibrium 3")
+    result = json.loads((tmp_path / "result.json").read_text())
+    assert result["status"] == "interrupted"
+    assert list(result["rules"]) == ["first price, equal shares a round", "first price, best reserves", "best posted prices"]
+    assert result["objective"] == max(rule["objective"] for rule in result["rules"].values())
+    assert result["shown"] == result["best_simple_rule"]
+    assert result["seeds"] == []
+    assert "the best of the simple rules found" in searching.message
+    assert "nothing was learned" in (tmp_path / "report.html").read_text()
+    assert list(json.loads((tmp_path / "checkpoint-simple-rules.json").read_text())) == ["first price, best reserves"]
+
+
+@pytest.mark.slow
+def test_ctrl_c_while_learning_and_after_keeps_what_was_learned(tmp_path: Path) -> None:
+    """While the derivative is compiled, while what was learned is measured, twice: it ends as unbroken."""
+    scenario = build_scenario("batched_auction", SMALL | {"grid": 6, "evaluations": 8, "steps": 3})
+    compiling = stopped_at(scenario, tmp_path, "compiling the derivative", resume=False)
+    kept = json.loads((tmp_path / "checkpoint-simple-rules.json").read_text())
+    assert list(kept) == ["first price, best reserves", "best posted prices"]
+    assert compiling.result["seeds"] == []
+    before = (tmp_path / "result.json").read_bytes()
+    again = stopped_at(scenario, tmp_path, "step 2 of 3", "measuring what was learned")
+    assert "interrupted again" in again.message
+    assert (tmp_path / "result.json").read_bytes() == before  # neither half-written nor lost
+    assert (tmp_path / "checkpoint-seed0.npz").exists()
+    assert "before anything new" in stopped_at(scenario, tmp_path, "first price, equal shares").message
+    assert (tmp_path / "result.json").read_bytes() == before
+    once = stopped_at(scenario, tmp_path, "audit: mean field equilibrium").result
+    assert once["rules"]["learned"]["objective"] == once["objective"]
+    assert [finding["property"] for finding in once["audit"]][:2] == ["feasibility", "payments_rise_with_bids"]
+    unbroken = run_scenario(scenario).result
+    assert unbroken["status"] == "done"
+    assert once["rules"] == unbroken["rules"]
+    assert once["history"] == unbroken["history"]
+
+
+def test_a_second_seed_that_is_stopped_leaves_the_first(tmp_path: Path) -> None:
+    scenario = build_scenario("beach_bar", BEACH | {"seeds": [0, 4], "steps": 3})
+    stopped = run_scenario(scenario, out=tmp_path, progress=Impatient("seed 4: compiling"))
+    assert stopped.interrupted
+    assert [row["seed"] for row in stopped.result["seeds"]] == [0]
+    assert json.loads((tmp_path / "result.json").read_text())["status"] == "interrupted"
+    whole = run_scenario(scenario, out=tmp_path, resume=True)
+    assert [row["seed"] for row in whole.result["seeds"]] == [0, 4]
+    assert run_scenario(scenario, progress=Impatient("the crowd without a toll")).result == {"status": "interrupted"}
+
+
 @pytest.mark.slow
 def test_an_auction_stopped_by_hand_goes_on_and_is_audited_among_few_players(tmp_path: Path, hurwicz: Command) -> None:
     example = (ROOT / "examples" / "batched_auction.toml").read_text()
     assert "\nsteps = 40\n" in example
     small = {"grid": 6, "tau": 0.02, "iterations": 2000, "evaluations": 2, "players": [3, 6]}
+    example = example.replace("players = [10, 100, 1000]", "")
     scenario, out = tmp_path / "s.toml", tmp_path / "out"
     scenario.write_text(example.replace("\nsteps = 40\n", "\nsteps = 30\n") + "".join(f"{k} = {json.dumps(v)}\n" for k, v in small.items()))
     stopped = stopped_by_hand(scenario, out)
@@ -273,6 +392,10 @@ def test_an_auction_stopped_by_hand_goes_on_and_is_audited_among_few_players(tmp
     assert whole["objective"] >= stopped["objective"]
     audited = {finding["property"]: finding for finding in whole["audit"]}
     assert among <= set(audited)
+    assert [row["n"] for row in whole["among_players"]["players"]] == [3, 6]
+    assert "Slope of the gap in N" in shown
+    assert "not in a sale of whole goods" in " ".join(shown.split())
+    assert "not in a sale of whole goods" in (out / "report.html").read_text()
     assert audited["revenue_in_the_large"]["effort"]["mean_field_revenue"] == pytest.approx(whole["revenue"], abs=1e-9)
     assert set(audited["revenue_in_the_large"]["effort"]["gaps"]) == {"3", "6"}
 

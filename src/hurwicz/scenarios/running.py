@@ -6,7 +6,7 @@ import json
 import os
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,8 @@ class Run:
         converged: False where the method stopped early; ``message`` then says why, and ``result`` is what it reached.
         files: the files written.
         attachments: further files to write beside the result: name → content.
-        interrupted: True where it was stopped by hand; ``result`` is then the best so far.
+        interrupted: True where it was stopped by hand; ``result`` is then the best so far, and ``message`` says how to go on.
+        kept: False where it was stopped before there was anything to write: files of an earlier run stay as they are.
     """
 
     result: dict[str, Any]
@@ -41,6 +42,7 @@ class Run:
     files: list[Path] = field(default_factory=list)
     attachments: dict[str, str] = field(default_factory=dict)
     interrupted: bool = False
+    kept: bool = True
 
 
 def run_scenario(
@@ -56,7 +58,7 @@ def run_scenario(
         resume: go on from the checkpoints in ``out``; for scenarios that learn rules.
 
     Returns:
-        The run; ``converged`` tells whether the result may be used.
+        The run; ``converged`` tells whether the result may be used, ``interrupted`` whether Ctrl-C ended the learning of rules.
 
     Raises:
         InputError: the scenario names data that cannot be used, ``out`` cannot be written, or there is nothing to resume.
@@ -72,14 +74,25 @@ def run_scenario(
     if resume:
         _resumable(scenario, out)
     run = _runner(scenario, out, resume)(scenario, name, progress or _silent)
-    if out is not None:
-        contents = {
-            "result.json": json.dumps(run.result, indent=2, allow_nan=False) + "\n",
-            **run.attachments,
-            "report.html": run.page.html(),
-        }
-        run.files.extend(_write_whole(out / file, content) for file, content in contents.items())
+    if out is not None and run.kept:
+        run, html = _drawn(run, scenario)
+        result = json.dumps(run.result, indent=2, allow_nan=False) + "\n"
+        contents = {"result.json": result, **run.attachments, "report.html": html}
+        run.files.extend(_write_whole(out, contents))
     return run
+
+
+def _drawn(run: Run, scenario: Scenario) -> tuple[Run, str]:
+    """The page; where rules were learned, a first Ctrl-C does not lose them for a picture."""
+    if not isinstance(scenario, Designed):
+        return run, run.page.html()
+    from hurwicz.designers.interruption import Interruption
+
+    stop = Interruption(run.interrupted)
+    html = stop.outlasted(run.page.html)
+    if stop.stopped and not run.interrupted:
+        run = replace(run, interrupted=True, message="interrupted while the report was drawn; it is whole, and so is the result")
+    return run, html
 
 
 def _runner(scenario: Scenario, out: Path | None, resume: bool) -> Callable[[Any, str, Progress], Run]:
@@ -131,10 +144,18 @@ def _writable(folder: Path) -> None:
         raise InputError(f"--out {folder}: cannot be written ({error.strerror}); name another folder") from error
 
 
-def _write_whole(path: Path, text: str) -> Path:
-    """Write beside the target and rename: a reader sees the old file or the new one, never half of it."""
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=f".{path.name}.", delete=False, encoding="utf-8") as file:
-        file.write(text)
-    Path(file.name).chmod(0o644)
-    os.replace(file.name, path)  # noqa: PTH105
-    return path
+def _write_whole(folder: Path, contents: dict[str, str]) -> list[Path]:
+    """Write all beside their targets and then rename: a reader sees the old files or the new ones, never half of one."""
+    written: dict[Path, Path] = {}
+    try:
+        for name, text in contents.items():
+            with tempfile.NamedTemporaryFile("w", dir=folder, prefix=f".{name}.", delete=False, encoding="utf-8") as file:
+                written[folder / name] = Path(file.name)
+                file.write(text)
+            Path(file.name).chmod(0o644)
+        for path, beside in written.items():
+            os.replace(beside, path)  # noqa: PTH105
+    finally:
+        for beside in written.values():
+            beside.unlink(missing_ok=True)
+    return list(written)

@@ -10,13 +10,24 @@ import numpy as np
 from hurwicz._foundation import float64_scope
 from hurwicz.reports import Page, number
 from hurwicz.reports.mean_field import crowd_plot, learning_plot, toll_plot
-from hurwicz.scenarios.mean_field.learning import Checkpoints, Learned, by_gradient, equilibrium_keys, learn, learning_keys, say_on, told_of
+from hurwicz.scenarios.mean_field.learning import (
+    Checkpoints,
+    Learned,
+    by_gradient,
+    equilibrium_keys,
+    learn,
+    learning_keys,
+    nothing_yet,
+    say_on,
+    told_of,
+)
 from hurwicz.scenarios.mean_field.schema import BeachBarScenario
 from hurwicz.scenarios.running import Progress, Run
 from hurwicz.scenarios.tables import text_table
 
 if TYPE_CHECKING:
     from hurwicz.designers import DesignProblem, MeanFieldDesign
+    from hurwicz.designers.interruption import Interruption
 
 _TAU, _RATE, _ITERATIONS = 0.1, 1.0, 100
 
@@ -46,19 +57,23 @@ def run_beach_bar(scenario: BeachBarScenario, name: str, progress: Progress, che
     import jax.numpy as jnp
 
     from hurwicz.designers import evaluate_design
+    from hurwicz.designers.interruption import Interruption
     from hurwicz.meanfield import spot_prices
 
     began = time.perf_counter()
     checkpoints.begin(scenario)
+    stop = Interruption()
     problem = beach_problem(scenario)
     progress("the crowd without a toll", 0.0)
     free = evaluate_design(problem, None)
-    learned = learn(scenario, by_gradient(scenario, problem, rate=0.2), checkpoints, progress, span=(0.1, 0.95))
+    learned = learn(scenario, by_gradient(scenario, problem, rate=0.2), checkpoints, progress, stop, span=(0.1, 0.95))
+    if not learned.designs:
+        return nothing_yet(checkpoints)
     with float64_scope():
         tolls = np.asarray(spot_prices(jnp.asarray(learned.best.theta), scenario.price_cap), dtype=np.float64)
     before, after = free.flow.sum(axis=2), learned.best.flow.sum(axis=2)
     result = {
-        **learning_keys(learned, {"tau": problem.tau, "rate": problem.rate, "iterations": problem.iterations}),
+        **learning_keys(learned, learned.best, {"tau": problem.tau, "rate": problem.rate, "iterations": problem.iterations}, stop),
         "congestion": {"before": -free.objective, "after": -learned.best.objective},
         "most_crowded": {"before": float(before.max()), "after": float(after.max())},
         "exploitability_before": free.exploitability,
@@ -68,8 +83,8 @@ def run_beach_bar(scenario: BeachBarScenario, name: str, progress: Progress, che
         "notes": [] if learned.best.objective > free.objective else ["the tolls learned do not lower the congestion: raise steps"],
         "seconds": time.perf_counter() - began,
     }
-    page, tables = _page(name, scenario, free, learned, result), _tables(name, scenario, free, learned, result)
-    return Run(result, page, tables, message=told_of(learned, checkpoints), interrupted=learned.interrupted)
+    page, tables = _page(name, scenario, free, learned, result, stop), _tables(name, scenario, free, learned, result)
+    return Run(result, page, tables, message=told_of(learned, checkpoints, stop), interrupted=stop.stopped)
 
 
 def _tables(name: str, scenario: BeachBarScenario, free: MeanFieldDesign, learned: Learned, result: dict[str, Any]) -> list[Any]:
@@ -96,7 +111,9 @@ def _tables(name: str, scenario: BeachBarScenario, free: MeanFieldDesign, learne
     ]
 
 
-def _page(name: str, scenario: BeachBarScenario, free: MeanFieldDesign, learned: Learned, result: dict[str, Any]) -> Page:
+def _page(
+    name: str, scenario: BeachBarScenario, free: MeanFieldDesign, learned: Learned, result: dict[str, Any], stop: Interruption
+) -> Page:
     bar, tolls = scenario.places // 2, np.asarray(result["tolls"])
     page = Page(
         name, f"A beach of {scenario.places} places with a bar at {bar}, {scenario.rounds} rounds; tolls of at most {scenario.price_cap:g}"
@@ -110,7 +127,7 @@ def _page(name: str, scenario: BeachBarScenario, free: MeanFieldDesign, learned:
             "seconds": result["seconds"],
         }
     )
-    say_on(page, learned, result["notes"])
+    say_on(page, learned, stop, result["notes"])
     page.heading("Where people are")
     page.plot(lambda: crowd_plot(free.flow.sum(axis=2), learned.best.flow.sum(axis=2), bar=bar))
     page.heading("The tolls")

@@ -8,14 +8,23 @@ from typing import TYPE_CHECKING
 from hurwicz.scenarios.mean_field.schema import BatchedAuctionScenario, BeachBarScenario, Designed
 
 if TYPE_CHECKING:
+    from hurwicz.scenarios.mean_field.learning import Checkpoints
     from hurwicz.scenarios.running import Progress, Run
 
 
 def run_designed(scenario: Designed, name: str, progress: Progress, *, folder: Path | None, resume: bool) -> Run:
-    """Learn the rules of the scenario, with checkpoints in ``folder``."""
-    from hurwicz.scenarios.mean_field.learning import Checkpoints
+    """Learn the rules of the scenario, with checkpoints in ``folder``; stopped by hand, the run is what was found until then."""
+    from hurwicz.designers.interruption import StoppedAgain
+    from hurwicz.scenarios.mean_field.learning import Checkpoints, nothing_yet
 
     checkpoints = Checkpoints(folder, resume)
+    try:
+        return _run(scenario, name, progress, checkpoints)
+    except KeyboardInterrupt as error:
+        return nothing_yet(checkpoints, again=isinstance(error, StoppedAgain))
+
+
+def _run(scenario: Designed, name: str, progress: Progress, checkpoints: Checkpoints) -> Run:
     if isinstance(scenario, BatchedAuctionScenario):
         from hurwicz.scenarios.mean_field.auction import run_batched_auction
 

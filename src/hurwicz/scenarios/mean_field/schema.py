@@ -11,6 +11,7 @@ from hurwicz.scenarios.keys import Finite, Positive, Table
 
 SETTINGS = tuple(f"A{k}" for k in range(1, 11))
 """The settings of Corecco et al. (arXiv 2510.21442) by name."""
+Bounded = Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 
 
@@ -24,10 +25,12 @@ class Designed(Table):
         "checkpointed", description="how the derivative goes through the equilibrium: all iterates kept, every sqrt(T)-th, or the last one"
     )
     steps: int = Field(200, ge=1, description="steps of the designer")
-    seeds: list[Annotated[int, Field(ge=0)]] = Field(default=[0], min_length=1, description="seeds; the rules are learned once for each")
+    seeds: list[Annotated[int, Field(ge=0, lt=2**32)]] = Field(
+        default=[0], min_length=1, description="seeds; the rules are learned once for each"
+    )
     learning_rate: Positive | None = Field(None, description="first rate of Adam, which falls along a cosine; the family's own if left out")
     tau_start: Positive | None = Field(None, description="weight of the entropy at the first step, falling to tau halfway; tau if left out")
-    smoothing: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
+    smoothing: Annotated[float, Field(ge=0, le=1e3, allow_inf_nan=False)] = Field(
         0.0, description="the gradient is averaged over random rules as near as this; 0 for the gradient itself"
     )
     iterations: int | None = Field(None, ge=1, description="mirror descent steps T to the equilibrium; the problem's own if left out")
@@ -91,11 +94,12 @@ class BatchedAuctionScenario(Designed):
     auction: AuctionTable | None = Field(None, description="an auction of one's own instead of a setting")
     grid: int | None = Field(None, ge=4, le=2000, description="values and bids are 0, 1/grid, ..; the setting's own (100) if left out")
     rule: Literal["table", "network", "reserve", "posted"] = Field("table", description="what is learned: the family of rules")
-    start: Literal["posted", "reserve", "first_price", "random"] = Field(
-        "posted", description="what learning starts from: the best posted prices or reserves found, first price, or chance"
+    start: Literal["best", "posted", "reserve", "first_price", "random"] = Field(
+        "best",
+        description="what learning starts from: the best simple rule found, the best posted prices or reserves, first price, or chance",
     )
-    players: list[Annotated[int, Field(ge=2)]] = Field(
-        default=[], description="sizes N of populations among which the auditor also looks for gains from deviating, say [10, 100, 1000]"
+    players: list[Annotated[int, Field(ge=2, le=1_000_000)]] = Field(
+        default=[10, 100, 1000], description="sizes N of populations among which the auditor looks for gains from deviating; [] for none"
     )
     evaluations: int = Field(100, ge=1, description="equilibria that each search for a simple rule may compute")
     width: int = Field(256, ge=1, le=4096, description="width of the network (rule = network)")
@@ -113,6 +117,8 @@ class BatchedAuctionScenario(Designed):
     def _complete(self) -> BatchedAuctionScenario:
         if (self.setting is None) == (self.auction is None):
             raise ValueError("either a setting (A1 to A10) or an [auction], not both and not neither")
+        if self.rule == "posted" and self.start == "first_price":
+            raise ValueError('no start = "first_price" beside rule = "posted": first price posts no price; got both')
         if "width" in self.model_fields_set and self.rule != "network":
             raise ValueError(f'no width beside rule = "{self.rule}": only the network has one')
         idle = sorted({"differentiate", "smoothing", "tau_start"} & self.model_fields_set)
@@ -129,5 +135,5 @@ class BeachBarScenario(Designed):
     kind: Literal["beach_bar"] = Field("beach_bar", description='"beach_bar"')
     places: int = Field(10, ge=3, le=1000, description="places along the beach; the bar is in the middle")
     rounds: int = Field(10, ge=1, description="rounds H")
-    price_cap: Positive = Field(2.0, description="the greatest toll of a place, in units of reward")
-    sharpness: Positive = Field(20.0, description="how much of the congestion is that of the most crowded places")
+    price_cap: Bounded = Field(2.0, description="the greatest toll of a place, in units of reward")
+    sharpness: Bounded = Field(20.0, description="how much of the congestion is that of the most crowded places")
