@@ -26,6 +26,7 @@ NAMES = (
     "mean_field",
     "mean_field_cost",
     "mean_field_gradient",
+    "mean_field_staircase",
 )
 
 
