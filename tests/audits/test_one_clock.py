@@ -70,3 +70,13 @@ def test_threads_that_are_interrupted_end_at_their_next_outcome():
     with pytest.raises(InterruptedError):
         next(work)
     assert time.perf_counter() - begun < 30.0
+
+
+def test_pairs_and_stories_that_the_clock_came_before_are_not_spoken_for():
+    effort = Effort(profiles=16, deviations=5, seconds=0.3, in_all=0.9)
+    unlike, stories = audit(slow(second_price(12)), ["anonymity", "credible"], effort=effort)
+    assert unlike.verdict is Verdict.NOT_REFUTED
+    assert "before all pairs of the 12 agents" in unlike.reason
+    assert "confidence" not in unlike.reason
+    assert stories.verdict is Verdict.NOT_REFUTED or stories.value > 0.0
+    assert stories.effort["cut_by_time_limit"]

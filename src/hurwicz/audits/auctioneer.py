@@ -125,7 +125,8 @@ def credible(e: Evaluator, at: Profiles | None, prior: Any = None) -> Finding:
     how = ("exhaustive" if exhaustive else "search: stories on grids and next to the reports") + ("" if whole else ", allocations kept")
     if gain <= e.tolerance:
         verdict = Verdict.PROVED if exhaustive and whole else Verdict.NOT_REFUTED
-        return Finding(_CREDIBLE, verdict, max(gain, 0.0), None, how, effort, f"no stories collect more than {e.tolerance:.3g} extra")
+        cut = "; the time limit came before everybody had been told one" if effort.get("cut_by_time_limit") else ""
+        return Finding(_CREDIBLE, verdict, max(gain, 0.0), None, how, effort, f"no stories collect more than {e.tolerance:.3g} extra{cut}")
     witness = Witness(None, profile, None, profile, gain, {"property": _CREDIBLE, "stories": story})
     teller = next(iter(story))
     reason = f"the auctioneer collects {gain:.6g} more; {teller} is told that the others reported {shown(story[teller])}"
@@ -139,6 +140,9 @@ def _best_stories(
     options: list[list[tuple[bytes, float, Any, Any]]] = []  # by agent: (allocation, payment, allocation array, others or None)
     tried = 0
     for agent in e.agents:
+        if tried and not exhaustive and e.late:  # who is left is told nothing but the rule's own
+            options.append([(b"", float(outcomes.payments[agent][k]), np.asarray(outcomes.allocation[agent][k], dtype=np.float64), None)])
+            continue
         others = _others(e, agent, row, exhaustive)
         batch = len(next(iter(others.values())))
         tried += batch

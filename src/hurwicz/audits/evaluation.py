@@ -53,6 +53,7 @@ class Evaluator:
         self.executor: Executor = Serial()
         self.kept = Kept()
         self.was_late = False
+        self.pairs_cut = False
         self.lazy = False
         self._probes = 0
         self._asked: list[tuple[Profiles, Outcomes, tuple[str, ...]]] = []
@@ -70,7 +71,7 @@ class Evaluator:
             most: seconds that it may take beside; the effort's limit of a property if omitted.
         """
         new = copy.copy(self)
-        new.evaluations, new.scale, new.was_late = 0, 0.0, False
+        new.evaluations, new.scale, new.was_late, new.pairs_cut = 0, 0.0, False, False
         new._spans, new._asked = {}, list(self._asked)
         new._begun = perf_counter()
         new._limit = min(self.effort.seconds if most is None else most, part * max(0.0, self.left))

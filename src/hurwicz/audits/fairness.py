@@ -19,11 +19,16 @@ def pairs(e: Evaluator) -> list[tuple[str, str]]:
     return list(itertools.permutations(e.agents, 2))
 
 
-def envy(e: Evaluator, profiles: Profiles, outcomes: Outcomes) -> Float64[np.ndarray, "batch pairs"]:
-    """v_i(x_j) - t_j - (v_i(x_i) - t_i) for every ordered pair (i, j)."""
+def envy(e: Evaluator, profiles: Profiles, outcomes: Outcomes, *, limited: bool = False) -> Float64[np.ndarray, "batch pairs"]:
+    """v_i(x_j) - t_j - (v_i(x_i) - t_i) for every ordered pair (i, j); minus infinity for those that a time limit comes before."""
     own = {name: e.utilities(name, outcomes, profiles[name]) for name in e.agents}
-    columns = [_in_place_of(e, i, j, outcomes, profiles) - own[i] for i, j in pairs(e)]
-    return np.stack(columns, axis=1)
+    table = np.full((len(profiles[e.agents[0]]), len(e.agents) * (len(e.agents) - 1)), -np.inf)
+    for k, (i, j) in enumerate(pairs(e)):
+        if k and limited and e.late:
+            e.pairs_cut = True
+            break
+        table[:, k] = _in_place_of(e, i, j, outcomes, profiles) - own[i]
+    return table
 
 
 def _in_place_of(e: Evaluator, i: str, j: str, outcomes: Outcomes, profiles: Profiles) -> Float64[np.ndarray, " batch"]:
@@ -49,16 +54,22 @@ def _equal(one: TypeSpace, two: TypeSpace) -> bool:
     return one == two
 
 
-def unlike(e: Evaluator, profiles: Profiles, outcomes: Outcomes) -> Float64[np.ndarray, "batch pairs"]:
-    """How much i's value or payment differs from j's after the two exchange their reports; the larger of the two, in money."""
-    columns = []
-    for i, j in pairs(e):
+def unlike(e: Evaluator, profiles: Profiles, outcomes: Outcomes, *, limited: bool = False) -> Float64[np.ndarray, "batch pairs"]:
+    """How much i's value or payment differs from j's after the two exchange their reports; the larger of the two, in money.
+
+    Minus infinity for pairs that a time limit comes before.
+    """
+    table = np.full((len(profiles[e.agents[0]]), len(e.agents) * (len(e.agents) - 1)), -np.inf)
+    for k, (i, j) in enumerate(pairs(e)):
+        if k and limited and e.late:
+            e.pairs_cut = True
+            break
         exchanged = {**profiles, i: profiles[j], j: profiles[i]}
         there = e.outcomes(exchanged)
         value = e.gross(i, outcomes, profiles[i]) - e.gross(j, there, exchanged[j])
         paid = np.asarray(outcomes.payments[i], dtype=np.float64) - np.asarray(there.payments[j], dtype=np.float64)
-        columns.append(np.maximum(np.abs(value), np.abs(paid)))
-    return np.stack(columns, axis=1)
+        table[:, k] = np.maximum(np.abs(value), np.abs(paid))
+    return table
 
 
 def excess(e: Evaluator, _: Profiles, outcomes: Outcomes) -> Float64[np.ndarray, "batch 1"]:

@@ -19,7 +19,7 @@ from hurwicz.settings import Outcomes, Property
 from hurwicz.typespaces import Box, Interval
 
 _SIZES = (Property.STRONG_BUDGET_BALANCE, Property.FEASIBILITY, Property.ENVY_FREENESS, Property.ANONYMITY)
-Shortfall = Callable[[Evaluator, Profiles, Outcomes], FloatArray]
+Shortfall = Callable[..., FloatArray]  # of an evaluator, profiles and outcomes
 
 
 def utilities_short(e: Evaluator, profiles: Profiles, outcomes: Outcomes) -> FloatArray:
@@ -148,7 +148,9 @@ def profilewise(
         if exhaustive:
             return Finding(name, Verdict.PROVED, figure, None, "exhaustive", effort, f"holds at all {count} profiles to {tolerance:.3g}")
         reason = f"no violation above {tolerance:.3g} found"
-        if drawn:
+        if e.pairs_cut:
+            reason += f"; the time limit came before all pairs of the {len(e.agents)} agents had been looked at"
+        elif drawn:
             effort["profiles_violating_at_most_95"] = 1.0 - 0.05 ** (1.0 / drawn)
             reason += f"; with 95 % confidence fewer than {effort['profiles_violating_at_most_95']:.2%} of drawn profiles violate it"
         return Finding(name, Verdict.NOT_REFUTED, figure, None, "search: extreme and random profiles, local search", effort, reason)
@@ -211,6 +213,8 @@ def _worst(e: Evaluator, short: Shortfall, profiles: Profiles, *, limited: bool)
     e.note_scale(outcomes, profiles)
     if short is utilities_short and limited and e.lazy:
         table = _in_time(e, profiles, outcomes)
+    elif limited and short in (envy, unlike):
+        table = short(e, profiles, outcomes, limited=True)
     else:
         table = short(e, profiles, outcomes)
         for name in e.agents if e.lazy else ():
