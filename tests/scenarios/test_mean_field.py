@@ -331,6 +331,7 @@ def test_ctrl_c_before_learning_keeps_the_simple_rules_found_and_says_how_to_go_
     assert result["objective"] == max(rule["objective"] for rule in result["rules"].values())
     assert result["shown"] == result["best_simple_rule"]
     assert result["seeds"] == []
+    assert any("best posted prices: the search was interrupted" in note for note in result["notes"])
     assert "the best of the simple rules found" in searching.message
     assert "nothing was learned" in (tmp_path / "report.html").read_text()
     assert list(json.loads((tmp_path / "checkpoint-simple-rules.json").read_text())) == ["first price, best reserves"]

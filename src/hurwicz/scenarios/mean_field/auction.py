@@ -59,7 +59,8 @@ def run_batched_auction(scenario: BatchedAuctionScenario, name: str, progress: P
     stop = Interruption()
     setting = _setting(scenario)
     shape = equilibrium_keys(scenario, tau=setting.tau, rate=setting.rate, iterations=setting.iterations)
-    rules = _simple_rules(setting, shape, scenario.evaluations, checkpoints, stop, progress)
+    cut: list[str] = []
+    rules = _simple_rules(setting, shape, scenario.evaluations, checkpoints, stop, progress, cut)
     if not rules:
         return nothing_yet(checkpoints)
     top = max(rules, key=lambda label: rules[label].design.objective)
@@ -84,6 +85,7 @@ def run_batched_auction(scenario: BatchedAuctionScenario, name: str, progress: P
 
     def shown() -> Run:
         result = _result(scenario, setting, learned, rules, shape, top=top, begun=begun, stop=stop)
+        result["notes"] += [f"{label}: the search was interrupted, and these are the best until then" for label in cut]
         audit = {"audit": [finding.to_dict() for finding in findings], "among_players": among_players(findings)}
         result |= audit | {"seconds": time.perf_counter() - began}
         page = auction_page(name, scenario, setting, learned, rules, result, findings, stop)
@@ -155,7 +157,13 @@ def _measured(setting: Setting, rule: SellingRule, design: MeanFieldDesign) -> M
 
 
 def _simple_rules(
-    setting: Setting, shape: Mapping[str, Any], evaluations: int, checkpoints: Checkpoints, stop: Interruption, progress: Progress
+    setting: Setting,
+    shape: Mapping[str, Any],
+    evaluations: int,
+    checkpoints: Checkpoints,
+    stop: Interruption,
+    progress: Progress,
+    cut: list[str],
 ) -> dict[str, Measured]:
     """First price as it is, and the best of each simple family that a search finds; as many of them as there was time for."""
     from hurwicz.designers import auction_problem, best_posted_prices, best_reserve_schedule, evaluate_design, first_price_schedule
@@ -186,6 +194,7 @@ def _simple_rules(
             else:
                 solution = search(setting, evaluations=evaluations, progress=told, **shape)
                 design, stop.stopped = solution.value, bool(solution.stats["interrupted"])
+                cut.extend([label] if stop.stopped else [])
         if design is not None:
             if not stop.stopped:
                 checkpoints.keep_simple_rule(label, design.theta[key].tolist())
