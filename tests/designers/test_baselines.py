@@ -168,3 +168,20 @@ def test_in_setting_a1_the_learned_rule_is_worth_what_the_posted_price_is_and_mo
     assert learned.objective > evaluate_design(table, start).objective
     assert learned.objective > posted.objective - 5e-4
     assert learned.exploitability < 0.005
+
+
+def test_a_rule_that_sells_more_than_there_is_is_refused() -> None:
+    """Neither worth nor equilibrium is told of a rule that cannot be carried out; the round is named."""
+
+    class Oversells(PostedPrice):
+        def sell(self, h, bids, left, weights):
+            sale = super().sell(h, bids, left, weights)
+            return sale._replace(quantity=left + 0.3)
+
+    auction = BatchedAuction(rounds=2, supply=0.5, grid=6)
+    weights = {"price": np.asarray([0.5, 0.5])}
+    problem = auction_problem(auction, Oversells(6), tau=0.05, rate=2.0, iterations=20, start=lambda _key: weights)
+    with pytest.raises(InputError, match="round 0"):
+        evaluate_design(problem, weights)
+    with pytest.raises(InputError, match="round 0"):
+        meanfield_adjoint(problem, steps=1)

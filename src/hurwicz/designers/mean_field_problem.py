@@ -13,11 +13,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float64
 
-from hurwicz._foundation import FloatArray, InputError, float64_scope
+from hurwicz._foundation import FloatArray, InputError, NotFiniteError, float64_scope
 from hurwicz.designers.mean_field_gradient import EquilibriumMap
 from hurwicz.equilibria.mean_field import OnlineMirrorDescent
-from hurwicz.meanfield import BatchedAuction, MeanFieldGame, SellingRule, Setting, exploitability, flow_of
+from hurwicz.meanfield import BatchedAuction, MeanFieldGame, SellingRule, Setting
 from hurwicz.meanfield.auctions import Market
+from hurwicz.meanfield.soundness import examined
 
 Theta: TypeAlias = Any  # any JAX pytree of floating-point arrays
 Objective: TypeAlias = Callable[..., Any]  # (theta, flow) → scalar
@@ -115,24 +116,26 @@ def evaluate_design(
         seed: what to keep as the seed of the search.
 
     Raises:
-        InputError: no steps allowed, or a negative tolerance.
+        InputError: no steps allowed, a negative tolerance, or rules under which the game is none (more sold than there is, say).
+        NotFiniteError: NaN or infinity, with the round and the state.
     """
     if most < 1 or not (math.isfinite(tolerance) and tolerance >= 0.0):
         raise InputError(f"{problem.name}: expected most >= 1 and a tolerance >= 0, got {most} and {tolerance}")
     with float64_scope():
         theta = as_rules(problem, theta)
-        settle = _settle(problem)
+        settle, worth = _compiled(problem)
         logits = jnp.zeros(problem.game.shape)
         for _ in range(most):
-            logits, policy, flow, value, gap = settle(logits, theta)
-            if not float(gap) > tolerance:
+            logits, policy = settle(logits, theta)
+            look = examined(problem.game, theta, problem.tau, policy)
+            if look.exploitability <= tolerance:
                 break
         return MeanFieldDesign(
             theta=jax.tree.map(np.asarray, theta),
-            policy=np.asarray(policy),
-            flow=np.asarray(flow),
-            objective=float(value),
-            exploitability=float(gap),
+            policy=look.policy,
+            flow=look.flow,
+            objective=float(worth(theta, look.flow)),
+            exploitability=look.exploitability,
             tau=problem.tau,
             history=np.zeros(0) if history is None else history,
             seed=seed,
@@ -144,14 +147,17 @@ def as_rules(problem: DesignProblem, theta: Theta) -> Theta:
 
     Raises:
         InputError: a leaf that is not of floating-point numbers.
+        NotFiniteError: NaN or infinity in a leaf.
     """
     theta = jax.tree.map(jnp.asarray, theta)
     for path, leaf in jax.tree_util.tree_leaves_with_path(theta):
+        place = jax.tree_util.keystr(path) or "its only leaf"
         if not jnp.issubdtype(leaf.dtype, jnp.floating):
-            place = jax.tree_util.keystr(path) or "its only leaf"
             raise InputError(
                 f"{problem.name}: expected floating-point theta, got {leaf.dtype} at {place}: it cannot be moved by small steps"
             )
+        if not bool(jnp.all(jnp.isfinite(leaf))):
+            raise NotFiniteError(f"{problem.name}: theta itself is not finite at {place}; shorten the step")
     return jax.tree.map(lambda leaf: leaf.astype(jnp.float64), theta)
 
 
@@ -163,18 +169,18 @@ def value_of(problem: DesignProblem) -> Callable[..., Any]:
 
 
 @functools.lru_cache(maxsize=64)
-def _settle(problem: DesignProblem) -> Callable[..., Any]:
+def _compiled(problem: DesignProblem) -> tuple[Callable[..., Any], Callable[..., Any]]:
     # compiled once a problem, whatever the rules
     game, descent = problem.game, OnlineMirrorDescent(problem.rate)
 
     def settle(logits: Any, theta: Theta) -> Any:
-        step = lambda _, zeta: descent.step(game, zeta, 0, theta, problem.tau)  # noqa: E731
-        settled = jax.lax.fori_loop(0, problem.iterations, step, logits)
-        policy = descent.policy(game, settled)
-        flow = flow_of(game, policy, theta)
-        return settled, policy, flow, problem.objective(theta, flow), exploitability(game, policy, theta, problem.tau)
+        def step(_: Any, zeta: Any) -> Any:
+            return descent.step(game, zeta, 0, theta, problem.tau)
 
-    return jax.jit(settle)
+        settled = jax.lax.fori_loop(0, problem.iterations, step, logits)
+        return settled, descent.policy(game, settled)
+
+    return jax.jit(settle), jax.jit(problem.objective)
 
 
 def auction_problem(

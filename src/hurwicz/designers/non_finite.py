@@ -6,10 +6,9 @@ from typing import Any, NoReturn
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from hurwicz._foundation import InputError, NotFiniteError
-from hurwicz.designers.mean_field_problem import DesignProblem, Theta
+from hurwicz.designers.mean_field_problem import DesignProblem, Theta, as_rules
 from hurwicz.equilibria.mean_field import OnlineMirrorDescent
 from hurwicz.meanfield import flow_of, records_of
 from hurwicz.meanfield.checking import check_flow
@@ -22,10 +21,7 @@ def explain_non_finite(problem: DesignProblem, theta: Theta) -> NoReturn:
         InputError: the game is none along the way (rows that do not sum to one, more sold than there is, ...).
         NotFiniteError: otherwise; it names theta's leaf, the user's function, the round and the state, and the iteration of mirror descent.
     """
-    for path, leaf in jax.tree_util.tree_leaves_with_path(theta):
-        if not bool(np.all(np.isfinite(leaf))):
-            place = jax.tree_util.keystr(path) or "its only leaf"
-            raise NotFiniteError(f"{problem.name}: theta itself is not finite at {place}; shorten the step")
+    as_rules(problem, theta)
     game, descent = problem.game, OnlineMirrorDescent(problem.rate)
     step = jax.jit(lambda zeta: descent.step(game, zeta, 0, theta, problem.tau))
     flow_at = jax.jit(lambda zeta: flow_of(game, descent.policy(game, zeta), theta))

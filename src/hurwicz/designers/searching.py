@@ -12,11 +12,12 @@ from typing import Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
 import jax
 import numpy as np
 
-from hurwicz._foundation import InputError, Solution, Status, float64_scope
+from hurwicz._foundation import InputError, NotFiniteError, Solution, Status, float64_scope
 from hurwicz.designers.checkpoints import load_checkpoint, save_checkpoint
 from hurwicz.designers.interruption import Interruption
 from hurwicz.designers.mean_field_problem import DesignProblem, MeanFieldDesign, Theta, as_rules, evaluate_design
 from hurwicz.designers.non_finite import explain_non_finite
+from hurwicz.meanfield.soundness import ensure_sound
 
 Progress: TypeAlias = Callable[[int, int, float], None]
 
@@ -145,17 +146,22 @@ def run_search(
 def _settled_best(problem: DesignProblem, begun: Theta, at: _At, seed: int) -> MeanFieldDesign:
     # the search measured after T steps of mirror descent; a rule that only looked better before they had settled must not replace the start
     history = np.asarray(at.history)
-    found = evaluate_design(problem, at.best, history=history, seed=seed)
-    if all(np.array_equal(*leaves) for leaves in zip(*map(jax.tree.leaves, (at.best, begun)), strict=True)):
-        return found
     first = evaluate_design(problem, begun, history=history, seed=seed)
+    if all(np.array_equal(*leaves) for leaves in zip(*map(jax.tree.leaves, (at.best, begun)), strict=True)):
+        return first
+    try:
+        found = evaluate_design(problem, at.best, history=history, seed=seed)
+    except NotFiniteError:  # finite after T steps, and not when settled
+        return first
     return first if first.objective > found.objective or not np.isfinite(found.objective) else found
 
 
 def _begin(problem: DesignProblem, search: Search, seed: int, start: Theta | None) -> _At:
     theta = problem.start(jax.random.fold_in(jax.random.key(seed), 0)) if start is None else start
     theta = as_rules(problem, theta)
-    return _At(0, theta, search.init(problem, theta), theta, -np.inf, ())
+    state = search.init(problem, theta)  # a function that cannot be differentiated is named here
+    ensure_sound(problem.game, theta)
+    return _At(0, theta, state, theta, -np.inf, ())
 
 
 def _advanced(problem: DesignProblem, search: Search, at: _At, key: Any) -> tuple[_At, float]:

@@ -52,12 +52,10 @@ def climb(
         start = None if best is None else best.theta
         found = meanfield_adjoint(problem, steps=length, optimiser=optimiser(rate), seed=seed, start=start).value
         history += found.history.tolist()
-        rose = best is None or found.objective > best.objective
-        if rose:
-            best = found
-        if not rose:
+        if best is not None and found.objective <= best.objective:
             rate *= _BACK
         else:
+            best = found
             rate = min(most, rate * (_UP if int(np.argmax(found.history)) >= length - 2 else _DOWN))
     if best is None:
         raise AssertionError("no leg was run")
