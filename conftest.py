@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import os
+from collections.abc import Iterator
 
 os.environ.setdefault("JAX_ENABLE_X64", "1")
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
@@ -13,6 +15,7 @@ import types
 from pathlib import Path
 
 import jaxtyping
+import pytest
 from beartype import BeartypeConf, beartype
 from sybil import Sybil
 from sybil.parsers.markdown import PythonCodeBlockParser, SkipParser
@@ -34,3 +37,16 @@ jaxtyping.install_import_hook(_checked_modules(), f"{_checker.__name__}.check")
 
 # The Python blocks of every page are run; those of one page share their names, as a reader would expect.
 pytest_collect_file = Sybil(parsers=[PythonCodeBlockParser(), SkipParser()], patterns=["*.md"]).pytest()
+
+
+_CROWDED = 15_000  # of the 65,530 pieces of memory that Linux lets a process map; every program that JAX compiles takes some
+
+
+@pytest.fixture(autouse=True, scope="module")
+def room_for_programs() -> Iterator[None]:
+    """After a file of tests, forget what JAX has compiled once it is a lot: at the limit the next program ends the process."""
+    yield
+    maps = Path("/proc/self/maps")
+    if "jax" in sys.modules and maps.exists() and len(maps.read_bytes().splitlines()) > _CROWDED:
+        sys.modules["jax"].clear_caches()
+        gc.collect()
