@@ -20,7 +20,7 @@ from hurwicz.audits.incentives import dsic, ex_post_ic
 from hurwicz.audits.monotonicity import monotonicity
 from hurwicz.audits.payment_identity import taking_part
 from hurwicz.audits.profiles import Profiles
-from hurwicz.audits.profilewise import SHORTFALLS, profilewise
+from hurwicz.audits.profilewise import SHORTFALLS, inapplicable, profilewise
 from hurwicz.audits.replay import replay
 from hurwicz.audits.story import story
 from hurwicz.settings import PROPERTIES, JointPrior, Property
@@ -52,6 +52,9 @@ class Judging:
         """The finding as plain data, or ``{"unsteady": why}`` where the mechanism turned out to be no function of the reports."""
         name, e = PROPERTIES[number], self.evaluator.afresh()
         if e.left <= 0.0:
+            why = inapplicable(e, name) if name in SHORTFALLS else ""
+            if why:
+                return Finding(name, Verdict.NOT_APPLICABLE, None, None, "none", {}, why).to_dict()
             said = f"not looked at: the {e.effort.whole:g} seconds of the whole audit were over (more with a higher effort, or by itself)"
             return Finding(name, Verdict.NOT_REFUTED, None, None, "none", {"cut_by_time_limit": True}, said).to_dict()
         try:

@@ -74,8 +74,8 @@ def optimal_mechanism(
         >>> from hurwicz.settings import beliefs
         >>> from hurwicz.typespaces import FinitePrior
         >>> best = optimal_mechanism(beliefs(["ann", "bob"], FinitePrior([1.0, 2.0])))
-        >>> round(best.stats["revenue"], 9), best.value.outcome({"ann": 1.0, "bob": 2.0}).payments["bob"]
-        (1.5, 1.5)
+        >>> round(best.stats["revenue"], 9), best.stats["gain"] < 1e-9
+        (1.5, True)
 
     Source: V. Conitzer and T. Sandholm, "Complexity of mechanism design", UAI 2002.
     """
