@@ -18,7 +18,7 @@ from hurwicz.equilibria.learning import FictitiousPlay, Hedge, RegretMatching
 from hurwicz.equilibria.protocol import Dynamics, OutOfTimeError, Progress, drive
 from hurwicz.equilibria.tabulation import MOST_ENTRIES, with_outcomes
 from hurwicz.settings import DirectMechanism, ExpectedUtility, JointPrior, Outcomes
-from hurwicz.typespaces import Box, CorrelatedPrior, DensityPrior, FinitePrior, Independent, Interval, Prior, ProductPrior
+from hurwicz.typespaces import Box, CorrelatedPrior, DensityPrior, FinitePrior, Independent, Interval, Prior, ProductPrior, Uniform
 
 _ENTRIES = 20_000  # of one agent's table, unless a grid is asked for: slow rules are asked a thousand times or two
 _DRAWS = 1 << 14
@@ -323,14 +323,14 @@ def _cut(own: Prior, cells: int, seed: int) -> FinitePrior:
         # a product of marginal masses, in the order of the grid: the last component fastest
         parts = [_cut(part, cells, seed) if part.space.size is None else part for part in own.components]
         return FinitePrior(*Independent(parts).quadrature(1))
+    elif isinstance(own, Uniform) and isinstance(space, Box):
+        mass = np.full(len(points), 1.0 / len(points))
     else:
         drawn = np.asarray(own.sample(np.random.default_rng([seed, 17]), _DRAWS), dtype=np.float64).reshape(_DRAWS, -1)
         nearest = np.concatenate(
             [np.abs(part[:, None] - points.reshape(1, len(points), -1)).max(axis=2).argmin(axis=1) for part in np.array_split(drawn, 64)]
         )
         mass = np.bincount(nearest, minlength=len(points)) / _DRAWS
-        if isinstance(space, Box) and type(own).__name__ == "Uniform":
-            mass = np.full(len(points), 1.0 / len(points))
     held = mass > _ROUNDING
     return FinitePrior(points[held], mass[held] / mass[held].sum())
 

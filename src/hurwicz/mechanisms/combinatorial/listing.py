@@ -53,6 +53,20 @@ class Assignments:
         return np.asarray(self.chosen[:, i] < 0)
 
 
+def bundles_of(names: Sequence[str], goods: Sequence[str], interests: Interests) -> dict[str, tuple[tuple[str, ...], ...]]:
+    """The bundles of each agent, goods in order; every set of goods if ``None``.
+
+    Raises:
+        InputError: bundles for other agents.
+    """
+    if isinstance(interests, Mapping):
+        if set(interests) != set(names):
+            raise InputError(f"interests: expected bundles for each of {list(names)}, got them for {list(interests)}")
+        return {name: tuple(tuple(sorted(bundle)) for bundle in interests[name]) for name in names}
+    every = [bundle for k in range(1, len(goods) + 1) for bundle in dict.fromkeys(itertools.combinations(sorted(goods), k))]
+    return dict.fromkeys(names, tuple(tuple(sorted(bundle)) for bundle in (every if interests is None else interests)))
+
+
 def assignments(names: Sequence[str], goods: Sequence[str], interests: Interests) -> Assignments:
     """List the feasible assignments.
 
@@ -65,14 +79,7 @@ def assignments(names: Sequence[str], goods: Sequence[str], interests: Interests
         InputError: bundles that name unknown goods, are empty, or stand twice; more than 20,000 assignments.
     """
     supply = {good: list(goods).count(good) for good in goods}
-    every = [bundle for k in range(1, len(goods) + 1) for bundle in dict.fromkeys(itertools.combinations(sorted(goods), k))]
-    if isinstance(interests, Mapping):
-        if set(interests) != set(names):
-            raise InputError(f"interests: expected bundles for each of {list(names)}, got them for {list(interests)}")
-        listed = {name: tuple(tuple(sorted(bundle)) for bundle in interests[name]) for name in names}
-    else:
-        same = every if interests is None else interests
-        listed = {name: tuple(tuple(sorted(bundle)) for bundle in same) for name in names}
+    listed = bundles_of(names, goods, interests)
     for name, bundles in listed.items():
         _check_bundles(name, bundles, supply)
     rows: list[tuple[int, ...]] = []

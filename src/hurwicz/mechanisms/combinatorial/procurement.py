@@ -16,7 +16,8 @@ from jaxtyping import Bool, Float64
 from hurwicz._foundation import InputError, Solution, SolverError, Status
 from hurwicz.mechanisms._arguments import ROUNDING, number, resizer
 from hurwicz.mechanisms.combinatorial.auction import Assignment, CombinatorialAuction, combinatorial_auction
-from hurwicz.mechanisms.combinatorial.listing import Assignments, Interests
+from hurwicz.mechanisms.combinatorial.listing import Assignments, Interests, bundles_of
+from hurwicz.mechanisms.combinatorial.solvers import exact_highs
 from hurwicz.mechanisms.combinatorial.winner_determination import PROVED, deadline_after
 from hurwicz.mechanisms.multi_parameter import Allocation, MultiParameterMechanism, PaymentsOf, Reports
 from hurwicz.mechanisms.registry import Entry
@@ -197,12 +198,7 @@ class _Covering:
         offers, count = len(self.atoms), len(self.atoms) + len(outside)
         asks = np.concatenate([self.prices, [self.tender.reserve[self.goods[g]] for g in outside]])
         scale = 1e3 / max(float(asks.max(initial=0.0)), 1e-300)
-        solver: Any = highspy.Highs()
-        options: dict[str, Any] = {"output_flag": False, "mip_rel_gap": 0.0, "mip_abs_gap": 1e-7}
-        if deadline < math.inf:
-            options["time_limit"] = max(deadline - time.perf_counter(), 0.01)
-        for name, value in options.items():
-            solver.setOptionValue(name, value)
+        solver = exact_highs(deadline)
         upper = np.concatenate([allowed.astype(np.float64), self.need[outside]])
         for j in range(count):
             solver.addVar(0.0, float(upper[j]))
@@ -346,14 +342,7 @@ def _covers(names: Sequence[str], goods: tuple[str, ...], interests: Interests) 
     """Every choice of at most one bundle a seller: what is left over costs nothing, what is missing comes from elsewhere."""
     if not goods:
         raise InputError("combinatorial_procurement: expected at least one good, got none")
-    every = [bundle for k in range(1, len(goods) + 1) for bundle in dict.fromkeys(itertools.combinations(sorted(goods), k))]
-    if isinstance(interests, Mapping):
-        if set(interests) != set(names):
-            raise InputError(f"interests: expected bundles for each of {list(names)}, got them for {list(interests)}")
-        listed = {name: tuple(tuple(sorted(bundle)) for bundle in interests[name]) for name in names}
-    else:
-        same = every if interests is None else interests
-        listed = {name: tuple(tuple(sorted(bundle)) for bundle in same) for name in names}
+    listed = bundles_of(names, goods, interests)
     for name, bundles in listed.items():
         unknown = sorted({good for bundle in bundles for good in bundle} - set(goods))
         if unknown:

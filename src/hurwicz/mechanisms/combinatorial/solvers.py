@@ -20,6 +20,19 @@ from hurwicz.mechanisms.combinatorial.branch_and_cut import Found, Report
 from hurwicz.mechanisms.combinatorial.packing import Packing
 
 
+def exact_highs(deadline: float) -> Any:
+    """A HiGHS that ends at the optimum, or at the deadline; prices are to be scaled to 1,000."""
+    import highspy
+
+    solver: Any = highspy.Highs()
+    options: dict[str, Any] = {"output_flag": False, "mip_rel_gap": 0.0, "mip_abs_gap": 1e-7}
+    if deadline < math.inf:
+        options["time_limit"] = max(deadline - time.perf_counter(), 0.01)
+    for name, value in options.items():
+        solver.setOptionValue(name, value)
+    return solver
+
+
 def highs_maximum(
     packing: Packing,
     allowed: Bool[np.ndarray, " bids"] | None = None,
@@ -49,12 +62,7 @@ def highs_maximum(
     program.a_matrix_.start_, program.a_matrix_.index_, program.a_matrix_.value_ = uses.indptr, uses.indices, uses.data
     program.sense_ = highspy.ObjSense.kMaximize
     program.integrality_ = [highspy.HighsVarType.kInteger] * part.size
-    solver: Any = highspy.Highs()
-    options: dict[str, Any] = {"output_flag": False, "mip_rel_gap": 0.0, "mip_abs_gap": 1e-7}
-    if deadline < math.inf:
-        options["time_limit"] = max(deadline - time.perf_counter(), 0.01)
-    for name, value in options.items():
-        solver.setOptionValue(name, value)
+    solver = exact_highs(deadline)
     solver.passModel(program)
     if start:
         begin = highspy.HighsSolution()

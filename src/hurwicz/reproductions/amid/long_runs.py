@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,6 +21,7 @@ from hurwicz.reproductions.amid.claim import FIGURE_ONLY, Claim
 from hurwicz.reproductions.amid.climbing import climb
 from hurwicz.reproductions.amid.planned import SETTLED, best_planned_sale, shares_of
 from hurwicz.reproductions.amid.size import SMALL, Say, Size, spread
+from hurwicz.reproductions.paper import as_json
 
 if TYPE_CHECKING:
     import optax
@@ -323,13 +323,9 @@ def main() -> None:
         if given["out"] is not None:
             # after every setting: hours are not lost to Ctrl-C
             given["out"].parent.mkdir(parents=True, exist_ok=True)
-            given["out"].write_text(_json(rows) + "\n", encoding="utf-8")
+            given["out"].write_text(as_json(rows), encoding="utf-8")
     if given["out"] is None:
-        print(_json(rows))
-
-
-def _json(rows: Sequence[Claim]) -> str:
-    return json.dumps([row.to_dict() for row in rows], indent=2, ensure_ascii=False, allow_nan=False)
+        print(as_json(rows), end="")
 
 
 if __name__ == "__main__":

@@ -15,7 +15,13 @@ from hurwicz.mechanisms import SingleParameterMechanism
 from hurwicz.reports import Page, number
 from hurwicz.scenarios.mechanisms.making import Recipe, how_many, make_mechanism
 from hurwicz.scenarios.mechanisms.own_file import in_own_words
-from hurwicz.scenarios.mechanisms.report_equilibrium import add_report_equilibrium, report_equilibrium_of, report_equilibrium_tables
+from hurwicz.scenarios.mechanisms.report_equilibrium import (
+    add_report_equilibrium,
+    figures,
+    how_found,
+    report_equilibrium_of,
+    report_equilibrium_tables,
+)
 from hurwicz.scenarios.running import Progress, Run
 from hurwicz.scenarios.schema import EquilibriumScenario
 from hurwicz.scenarios.tables import text_table
@@ -113,7 +119,7 @@ def add_equilibrium(page: Page, found: Mapping[str, Any]) -> None:
         add_report_equilibrium(page, found)
         return
     page.heading("The equilibrium that it has")
-    page.figures(_figures(found))
+    page.figures(figures(found))
     if found["converged"]:
         page.text(f"In this Bayes–Nash equilibrium no type of any agent gains more than {number(found['epsilon'], 3)} by another bid.")
     else:
@@ -129,18 +135,7 @@ def equilibrium_tables(found: Mapping[str, Any], name: str) -> list[Any]:
     if "grid" in found:
         return report_equilibrium_tables(found, name)
     columns, rows = _bid_table(found)
-    figures = ", ".join(f"{key} {number(value, 6) if isinstance(value, float) else value}" for key, value in _figures(found).items())
-    how = f"{figures}; found by {found['dynamics']}, {found['rounds']} rounds"
-    if not found["converged"]:
-        how += f"; NOT converged: {found['why']}"
-    return [f"{name}, Bayes–Nash equilibrium:", text_table("", columns, rows), how]
-
-
-def _figures(found: Mapping[str, Any]) -> dict[str, Any]:
-    figures = {"revenue": found["revenue"], "welfare": found["welfare"]}
-    if "price_of_anarchy" in found:
-        figures["price of anarchy"] = round(found["price_of_anarchy"], 6)
-    return figures | {"epsilon": float(f"{found['epsilon']:.2e}")}
+    return [f"{name}, Bayes–Nash equilibrium:", text_table("", columns, rows), how_found(found)]
 
 
 def _bid_table(found: Mapping[str, Any]) -> tuple[list[str], list[list[Any]]]:

@@ -79,7 +79,7 @@ def report_equilibrium_of(
 def add_report_equilibrium(page: Page, found: Mapping[str, Any]) -> None:
     """A section with the figures, who reports what, and how well it is certified."""
     page.heading("The equilibrium that it has")
-    page.figures(_figures(found))
+    page.figures(figures(found))
     if found["converged"]:
         page.text(f"In this Bayes–Nash equilibrium no type gains more than {number(found['epsilon'], 3)} by another report.")
     else:
@@ -93,14 +93,10 @@ def add_report_equilibrium(page: Page, found: Mapping[str, Any]) -> None:
 def report_equilibrium_tables(found: Mapping[str, Any], name: str) -> list[Any]:
     """The same for a terminal."""
     columns, rows = _report_table(found)
-    figures = ", ".join(f"{key} {number(value, 6) if isinstance(value, float) else value}" for key, value in _figures(found).items())
-    how = f"{figures}; found by {found['dynamics']}, {found['rounds']} rounds"
-    if not found["converged"]:
-        how += f"; NOT converged: {found['why']}"
     return [
         f"{name}, Bayes–Nash equilibrium of the reports:",
         text_table("", columns, rows),
-        how,
+        how_found(found),
         *([_on_grid(found)] if found["grid"] else []),
     ]
 
@@ -112,11 +108,19 @@ def _on_grid(found: Mapping[str, Any]) -> str:
     )
 
 
-def _figures(found: Mapping[str, Any]) -> dict[str, Any]:
-    figures = {"revenue": found["revenue"], "welfare": found["welfare"]}
+def how_found(found: Mapping[str, Any]) -> str:
+    """The figures of an equilibrium and what found it, in a line for a terminal."""
+    told = ", ".join(f"{key} {number(value, 6) if isinstance(value, float) else value}" for key, value in figures(found).items())
+    how = f"{told}; found by {found['dynamics']}, {found['rounds']} rounds"
+    return how if found["converged"] else f"{how}; NOT converged: {found['why']}"
+
+
+def figures(found: Mapping[str, Any]) -> dict[str, Any]:
+    """What an equilibrium is worth, and what it leaves to gain."""
+    worth = {"revenue": found["revenue"], "welfare": found["welfare"]}
     if "price_of_anarchy" in found:
-        figures["price of anarchy"] = round(found["price_of_anarchy"], 6)
-    return figures | {"epsilon": float(f"{found['epsilon']:.2e}")}
+        worth["price of anarchy"] = round(found["price_of_anarchy"], 6)
+    return worth | {"epsilon": float(f"{found['epsilon']:.2e}")}
 
 
 def _report_table(found: Mapping[str, Any]) -> tuple[list[str], list[list[Any]]]:
