@@ -11,6 +11,7 @@ from jaxtyping import Float64, Int64
 
 from hurwicz._foundation import AgentError, InputError
 from hurwicz.mechanisms._arguments import ends, number, resizer, ties_of
+from hurwicz.mechanisms.optimal import best_revenue
 from hurwicz.mechanisms.ranking import admitted, best_rival, shares_of_one
 from hurwicz.mechanisms.registry import Entry
 from hurwicz.mechanisms.single_parameter import Bids, Payments, Shares, SingleParameterMechanism
@@ -311,6 +312,7 @@ def _clock(
         formula=f"prices {prices[0]:g}, {prices[1]:g}, ...; " + (make.__doc__ or "").splitlines()[2].strip(),
         source=source,
         resized=resizer(make, prior, reserve=reserve, **options),
+        revenue_bound=best_revenue,
     )
 
 

@@ -73,6 +73,7 @@ def optimal_auction(
         source=_MYERSON,
         resized=resizer(optimal_auction, prior, own_value=own_value, ties=ties),
         form=PaymentIdentity(),
+        revenue_bound=best_revenue,
     )
 
 
@@ -151,6 +152,19 @@ def optimal_revenue(prior: ProductPrior, *, own_value: float = 0.0) -> float:
         R. Myerson (1981), section 6.
     """
     return _gain(prior, own_value, cost=False)
+
+
+def best_revenue(prior: JointPrior) -> float | None:
+    """The greatest expected revenue from one item, Myerson's; None where types depend on one another.
+
+    Example:
+        >>> round(best_revenue(beliefs(["ann", "bob"], None)), 9)
+        0.416666667
+
+    Source:
+        R. Myerson, "Optimal auction design", Mathematics of Operations Research 6 (1981), section 6.
+    """
+    return optimal_revenue(prior) if isinstance(prior, ProductPrior) else None
 
 
 def optimal_procurement_gain(prior: ProductPrior, *, value: float) -> float:

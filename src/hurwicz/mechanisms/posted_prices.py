@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float64
 from hurwicz._foundation import InputError
 from hurwicz.mechanisms._arguments import ends, number, resizer
 from hurwicz.mechanisms.ironing import Law
-from hurwicz.mechanisms.optimal import ironed_curves
+from hurwicz.mechanisms.optimal import best_revenue, ironed_curves
 from hurwicz.mechanisms.procurement import job_value
 from hurwicz.mechanisms.ranking import admitted, shares_of_one, shuts_out
 from hurwicz.mechanisms.registry import Entry
@@ -79,6 +79,7 @@ def posted_price(
         source=_SOURCE,
         resized=None if isinstance(price, Mapping) else resizer(posted_price, prior, price=price),
         form=PaymentIdentity(),
+        revenue_bound=best_revenue,
     )
 
 

@@ -8,12 +8,11 @@ import numpy as np
 from jaxtyping import Float64
 
 from hurwicz.mechanisms._arguments import resizer, ties_of
-from hurwicz.mechanisms.optimal import optimal_revenue
+from hurwicz.mechanisms.optimal import best_revenue
 from hurwicz.mechanisms.ranking import Reserves, admitted, best_rival, reserves_of, shares_of_one, shuts_out
 from hurwicz.mechanisms.registry import Entry
 from hurwicz.mechanisms.single_parameter import Bids, Payments, Shares, SingleParameterMechanism
 from hurwicz.settings import Beliefs, Claim, JointPrior, Participants, Property, beliefs, participants, strategyproof
-from hurwicz.typespaces import ProductPrior
 
 _Pay = Callable[[Bids, Bids, Shares, Float64[np.ndarray, " agents"]], Payments]  # bids, admitted bids, shares, reserves
 _VICKREY = "W. Vickrey, Counterspeculation, auctions, and competitive sealed tenders, Journal of Finance 16 (1961)"
@@ -256,19 +255,6 @@ def _sealed(
         resized=resized,
         revenue_bound=best_revenue,
     )
-
-
-def best_revenue(prior: JointPrior) -> float | None:
-    """The greatest expected revenue from one item, Myerson's; None where types depend on one another.
-
-    Example:
-        >>> round(best_revenue(beliefs(["ann", "bob"], None)), 9)
-        0.416666667
-
-    Source:
-        R. Myerson, "Optimal auction design", Mathematics of Operations Research 6 (1981), section 6.
-    """
-    return optimal_revenue(prior) if isinstance(prior, ProductPrior) else None
 
 
 def _resizer(
