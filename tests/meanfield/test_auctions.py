@@ -65,6 +65,24 @@ def test_the_highest_bids_are_served_and_no_more_than_there_is(bids, quantity):
 def test_the_winning_probability_has_a_finite_gradient_where_mass_underflows():
     gradient = jax.grad(lambda nu: winning_probability(nu, jnp.asarray(0.4)).sum())(jnp.asarray([0.3, 0.0, 1e-300, 0.3]))
     assert np.all(np.isfinite(gradient))
+    # the marginal bid itself: what it sells, nu p_win, is the quantity, whatever nu is
+    nu, quantity = jnp.asarray([0.3, 2e-200]), jnp.asarray(1e-200)
+    by_nu, by_quantity = jax.grad(lambda n, q: n[1] * winning_probability(n, q)[1], argnums=(0, 1))(nu, quantity)
+    assert by_nu.tolist() == pytest.approx([0.0, 0.0], abs=1e-12)
+    assert float(by_quantity) == pytest.approx(1.0)
+
+
+def test_revenue_and_welfare_have_the_gradient_of_differences_where_few_bid():
+    auction = BatchedAuction(rounds=2, supply=0.5, grid=4)
+    rule, weights = FirstPrice(4), {"quantity": jnp.asarray([0.25, 0.2])}
+    flow = flow_of(auction.game(rule), uniform_policy(auction.game(rule)), weights)
+    flow = flow.at[:, 2, 3].multiply(1e-180).at[:, 3, 3].multiply(1e-200)  # the highest bid is all but never made
+    for worth in (auction.revenue, auction.welfare):
+        slope = jax.grad(lambda m, worth=worth: worth(rule, m, weights))(flow)
+        assert np.all(np.isfinite(slope))
+        step = jnp.zeros_like(flow).at[0, 2, 2].set(1e-6).at[0, 3, 2].set(-3e-6)
+        difference = (worth(rule, flow + step, weights) - worth(rule, flow - step, weights)) / 2.0
+        assert float((slope * step).sum()) == pytest.approx(float(difference), rel=1e-6)
 
 
 @settings(deadline=None, max_examples=50)

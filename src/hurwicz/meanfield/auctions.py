@@ -194,25 +194,21 @@ class BatchedAuction:
 
     def revenue(self, rule: SellingRule, flow: Flow, theta: Any = None) -> Scalar:
         """Money collected: g = sum_h sum_a nu_h(a) p_win(a) p_h(a), per head of the population."""
-        return self._collected(rule, flow, theta, lambda sold, _mass: sold.prices)
+        return self._collected(rule, flow, theta, lambda sold, mass: mass.sum(axis=0) * sold.prices)
 
     def welfare(self, rule: SellingRule, flow: Flow, theta: Any = None) -> Scalar:
         """Values of those who are served, per head of the population."""
         values = jnp.asarray(self.values)
+        return self._collected(rule, flow, theta, lambda _sold, mass: values @ mass)
 
-        def value_of_bidders(sold: Sale, mass: Mass) -> BidMass:
-            bids = mass.sum(axis=0)
-            return (values @ mass) / jnp.where(bids > 0.0, bids, 1.0)
-
-        return self._collected(rule, flow, theta, value_of_bidders)
-
-    def _collected(self, rule: SellingRule, flow: Flow, theta: Any, worth: Callable[[Sale, Mass], BidMass]) -> Scalar:
+    def _collected(self, rule: SellingRule, flow: Flow, theta: Any, if_all_win: Callable[[Sale, Mass], BidMass]) -> Scalar:
+        """Sum over rounds and bids of p_win(a) times what all who bid a would bring: a mean's gradient has a square below it."""
         left = records_of(self.game(rule), flow, theta)
 
         def round_of(h: Round, mass: Mass, remaining: Scalar) -> Scalar:
             bids = mass[: self.grid].sum(axis=0)
             sold = rule.sell(h, bids, remaining, weights_in(theta))
-            return (bids * winning_probability(bids, sold.quantity)) @ worth(sold, mass[: self.grid])
+            return winning_probability(bids, sold.quantity) @ if_all_win(sold, mass[: self.grid])
 
         return jax.vmap(round_of)(jnp.arange(self.rounds), flow, left).sum()
 
@@ -243,7 +239,8 @@ def weights_in(theta: Any) -> Any:
 def winning_probability(bids: BidMass, quantity: Scalar) -> BidMass:
     """p_win(a) = clip((alpha - sum_{a' > a} nu(a')) / nu(a), 0, 1), 0/0 = 0 and x/0 = 1.
 
-    The division is made at the marginal bid alone: elsewhere its gradient would be NaN once nu(a) underflows.
+    The division is made at the marginal bid alone, and in units of nu(a) itself: otherwise its gradient, which has nu(a)² below it,
+    would be NaN once that underflows.
 
     Args:
         bids: nu, share of the population that makes each bid.
@@ -256,5 +253,7 @@ def winning_probability(bids: BidMass, quantity: Scalar) -> BidMass:
     above = jnp.cumsum(bids[::-1])[::-1] - bids
     room = quantity - above
     marginal = (room > 0.0) & (room < bids)
-    part = room / jnp.where(marginal, bids, 1.0)
+    divisor = jnp.where(marginal, bids, 1.0)
+    unit = jax.lax.stop_gradient(divisor)
+    part = (room / unit) / (divisor / unit)
     return jnp.where(marginal, part, jnp.where(room > 0.0, 1.0, 0.0))
