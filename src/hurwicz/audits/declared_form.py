@@ -17,8 +17,7 @@ from hurwicz.audits.deviation_search import misreports
 from hurwicz.audits.evaluation import Evaluator
 from hurwicz.audits.finding import Finding, Verdict
 from hurwicz.audits.profiles import Profiles, joined, row_of, shown
-from hurwicz.settings import Outcomes, PaymentIdentity, Property
-from hurwicz.settings.forms import AffineMaximiser
+from hurwicz.settings import AffineMaximiser, Lottery, Menu, Outcomes, PaymentIdentity, Property
 
 TRUTH = (Property.DSIC.value, Property.EX_POST_IC.value, Property.BIC.value)
 PROVES = (*TRUTH, *(p.value for p in (Property.EX_POST_IR, Property.WEAK_BUDGET_BALANCE, Property.PLANNER_IR, Property.EFFICIENCY)))
@@ -64,6 +63,16 @@ def by_form(e: Evaluator, name: str, prior: Any = None, found: Finding | None = 
         from hurwicz.audits.payment_identity import by_payment_identity
 
         return by_payment_identity(e, form, name, prior)
+    if isinstance(form, Lottery | Menu):
+        if name == Property.EFFICIENCY or e.interdependent:
+            return None, ""
+        if isinstance(form, Lottery):
+            from hurwicz.audits.declared_lottery import by_lottery
+
+            return by_lottery(e, form, name, prior)
+        from hurwicz.audits.declared_menu import by_menu
+
+        return by_menu(e, form, name, prior)
     if not isinstance(form, AffineMaximiser) or (name not in TRUTH and e.interdependent):
         return None, ""
     seen = checked(e, form, prior)
@@ -158,8 +167,7 @@ def _check(e: Evaluator, form: AffineMaximiser, prior: Any) -> Checked:
     missing = [agent for agent in e.agents if agent not in form.weights]
     if missing:
         raise InputError(f"audit: expected a weight for every agent in the declared form, none for {missing}")
-    drawn = e.drawn_profiles(max(16, min(e.effort.profiles, 256)), prior)
-    profiles = joined(joined(e.corner_profiles(), drawn), tied(e, {n: v[:32] for n, v in drawn.items()}))
+    profiles = looked_at(e, prior)
     rng = np.random.default_rng(e.seed)
     truthful = e.outcomes(profiles)
     e.note_scale(truthful, profiles)
@@ -194,6 +202,12 @@ def _check(e: Evaluator, form: AffineMaximiser, prior: Any) -> Checked:
             if amount[k] > 10.0 * e.tolerance and not why:
                 why = f"the declared form does not hold: for {agent} {what} (by {amount[k]:.3g} at types {shown(row_of(types, k))})"
     return Checked(profiles, truthful, pivots, base, looked, apart, e.evaluations, e.scale, why)
+
+
+def looked_at(e: Evaluator, prior: Any = None) -> Profiles:
+    """The profiles that a form is checked at: extreme, drawn and tied ones."""
+    drawn = e.drawn_profiles(max(16, min(e.effort.profiles, 256)), prior)
+    return joined(joined(e.corner_profiles(), drawn), tied(e, {n: v[:32] for n, v in drawn.items()}))
 
 
 def total(e: Evaluator, form: AffineMaximiser, outcomes: Outcomes, types: Profiles) -> Float64[np.ndarray, " batch"]:

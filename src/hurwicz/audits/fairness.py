@@ -11,7 +11,7 @@ from hurwicz._foundation import InputError
 from hurwicz.audits.evaluation import Evaluator
 from hurwicz.audits.profiles import Profiles
 from hurwicz.settings import Outcomes
-from hurwicz.typespaces import Box, Finite, Interval, TypeSpace
+from hurwicz.typespaces.spaces import same_space
 
 
 def pairs(e: Evaluator) -> list[tuple[str, str]]:
@@ -40,18 +40,10 @@ def _in_place_of(e: Evaluator, i: str, j: str, outcomes: Outcomes, profiles: Pro
 def comparable(e: Evaluator) -> str:
     """Why agents cannot stand in for one another; empty where they can."""
     first = e.spaces[e.agents[0]]
-    other = next((name for name in e.agents if not _equal(first, e.spaces[name])), None)
+    other = next((name for name in e.agents if not same_space(first, e.spaces[name])), None)
     if other is not None:
         return f"{e.agents[0]!r} and {other!r} have different type spaces, so their reports cannot be exchanged"
     return "" if len(e.agents) > 1 else "there is only one agent"
-
-
-def _equal(one: TypeSpace, two: TypeSpace) -> bool:
-    if isinstance(one, Finite) and isinstance(two, Finite):
-        return len(one.values) == len(two.values) and bool(np.all(one.values == two.values))
-    if isinstance(one, Interval | Box) and isinstance(two, Interval | Box):
-        return type(one) is type(two) and np.array_equal(one.low, two.low) and np.array_equal(one.high, two.high)
-    return one == two
 
 
 def unlike(e: Evaluator, profiles: Profiles, outcomes: Outcomes, *, limited: bool = False) -> Float64[np.ndarray, "batch pairs"]:

@@ -28,6 +28,8 @@ from hurwicz.mechanisms.divisible import (
     vcg_kelly_equilibrium,
 )
 from hurwicz.mechanisms.ironing import VirtualValues, virtual_costs, virtual_values
+from hurwicz.mechanisms.lotteries import lottery_over
+from hurwicz.mechanisms.menus import menu
 from hurwicz.mechanisms.multi_parameter import MultiParameterMechanism
 from hurwicz.mechanisms.multi_unit import multi_unit_discriminatory, multi_unit_uniform_price, multi_unit_vickrey
 from hurwicz.mechanisms.optimal import optimal_auction, optimal_procurement, optimal_procurement_gain, optimal_revenue
@@ -108,11 +110,13 @@ __all__ = [
     "groves",
     "k_double_auction",
     "least_makespan",
+    "lottery_over",
     "lowest_ask_paid_on_pass",
     "make",
     "makespan",
     "marginal_cost_sharing",
     "mcafee",
+    "menu",
     "min_work",
     "moulin_shapley",
     "multi_unit_discriminatory",

@@ -18,6 +18,7 @@ from hurwicz.settings import (
     Beliefs,
     Claim,
     JointPrior,
+    Menu,
     Outcome,
     Outcomes,
     Participants,
@@ -75,7 +76,7 @@ class TaskMechanism:
     source: str = ""
     labels: Mapping[str, Sequence[str]] | None = None
     resized: Callable[[Sequence[str]], TaskMechanism] | None = None
-    form: AffineMaximiser | None = None
+    form: AffineMaximiser | Menu | None = None
 
     @property
     def agents(self) -> tuple[str, ...]:
@@ -347,14 +348,22 @@ def lowest_ask_paid_on_pass(
     ties_of(name, ties)
 
     def rule(chances: Chances, costs: Costs) -> tuple[Awards, Awards, Awards]:
-        ask = np.where(chances * worth >= costs, costs / np.where(chances > 0.0, chances, 1.0), np.inf)
-        ask = np.where(chances > 0.0, ask, np.inf)
+        ask = _asks(chances, costs, worth)
         takes = np.isfinite(ask)
         award = shared_out(ties, np.where(takes, -ask, -2.0 * worth - 1.0)) * takes
         others = np.sort(np.concatenate([np.where(takes, ask, worth), np.full((len(ask), 1), worth)], axis=1), axis=1)
         second = np.where(ask <= others[:, :1], others[:, 1:2], others[:, :1])
         price = second if pay == "second ask" else np.where(takes, ask, 0.0)
         return award, np.zeros_like(award), award * price
+
+    def offers(
+        _: str, others: Mapping[str, Shaped[np.ndarray, "batch two"]]
+    ) -> tuple[Float64[np.ndarray, "batch offers three"], Float64[np.ndarray, "batch offers"]]:
+        # nothing, or the task (a part of it, where asks tie) at the lowest ask of the others, paid on success
+        asks = [_asks(np.asarray(told)[:, 0], np.asarray(told)[:, 1], worth) for told in others.values()]
+        price = np.minimum(worth, np.min(asks, axis=0)) if asks else np.asarray([worth])
+        award = np.tile(np.concatenate([[0.0], 1.0 / np.arange(1.0, len(others) + 2.0)]), (len(price), 1))
+        return np.stack([award, award * price[:, None], np.zeros(award.shape)], axis=2), np.zeros(award.shape)
 
     truthful = pay == "second ask"
     source = "Vickrey 1961, in payments on success"
@@ -374,7 +383,14 @@ def lowest_ask_paid_on_pass(
         formula=f"award to argmin c/p <= V; on success, {'the second lowest ask' if truthful else 'its own ask'}",
         source="W. Vickrey, Journal of Finance 16 (1961), paid on success",
         resized=resizer(lowest_ask_paid_on_pass, prior, worth=worth, pay=pay, ties=ties),
+        form=Menu(offers, paying=False) if truthful else None,
     )
+
+
+def _asks(chances: Float64[np.ndarray, "*batch"], costs: Float64[np.ndarray, "*batch"], worth: float) -> Float64[np.ndarray, "*batch"]:
+    # what covers the cost if it is paid on success alone; infinite above the worth
+    ask = np.where(chances * worth >= costs, costs / np.where(chances > 0.0, chances, 1.0), np.inf)
+    return np.asarray(np.where(chances > 0.0, ask, np.inf), dtype=np.float64)
 
 
 ENTRIES: tuple[Entry, ...] = (

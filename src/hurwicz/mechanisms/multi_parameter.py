@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from hurwicz._foundation import InputError, ShapeError
 from hurwicz.mechanisms.single_parameter import batch_of, check_reports
-from hurwicz.settings import AffineMaximiser, Claim, JointPrior, Outcome, Outcomes
+from hurwicz.settings import AffineMaximiser, Claim, JointPrior, Lottery, Menu, Outcome, Outcomes
 from hurwicz.typespaces import TypeSpace
 
 Reports: TypeAlias = Mapping[str, Float64[np.ndarray, "batch _dims"]]
@@ -65,7 +65,7 @@ class MultiParameterMechanism:
     source: str = ""
     labels: Mapping[str, Sequence[str]] | None = None
     resized: Callable[[Sequence[str]], MultiParameterMechanism] | None = None
-    form: AffineMaximiser | None = None
+    form: AffineMaximiser | Lottery | Menu | None = None
 
     def __post_init__(self) -> None:
         """Refuse sides that do not fit the agents."""

@@ -21,6 +21,7 @@ _FAMILIES: tuple[str, ...] = (
     "contracting",
     "cost_sharing",
     "divisible",
+    "menus",
     "multi_unit",
     "optimal",
     "position",

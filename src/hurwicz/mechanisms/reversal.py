@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from hurwicz._foundation import InputError
 from hurwicz.mechanisms.multi_parameter import Allocation, MultiParameterMechanism, PaymentsOf, Reports
 from hurwicz.mechanisms.single_parameter import Bids, Payments, Shares, SingleParameterMechanism
-from hurwicz.settings import AffineMaximiser, Claim, JointPrior, Outcomes, PaymentIdentity, Property
+from hurwicz.settings import AffineMaximiser, Claim, JointPrior, Lottery, Outcomes, PaymentIdentity, Property
 from hurwicz.typespaces import Finite, TypeSpace, mirrored_jointly
 
 _PROFILES = 256  # looked at for one at which the buyer pays
@@ -122,6 +122,8 @@ def _single(mechanism: SingleParameterMechanism, pivot: float, side: float, prio
         form = _maximiser(form, price, lambda outcomes, name: np.asarray(outcomes.allocation[name], dtype=np.float64))
     elif isinstance(form, PaymentIdentity):
         form = replace(form, paying=False)
+    else:
+        form = _parts_turned(form, pivot)
     return replace(
         mechanism,
         name=_name(mechanism.name),
@@ -150,6 +152,8 @@ def _several(mechanism: MultiParameterMechanism, pivot: float, side: float, prio
     efficient, form = mechanism.efficient, mechanism.form
     if isinstance(form, AffineMaximiser):
         form = _maximiser(form, price, lambda outcomes, name: np.asarray(outcomes.allocation[name], dtype=np.float64).sum(axis=1))
+    else:
+        form = _parts_turned(form, pivot)
     return replace(
         mechanism,
         name=_name(mechanism.name),
@@ -201,6 +205,14 @@ def _maximiser(form: AffineMaximiser, price: float, units: Callable[[Outcomes, s
 
     # who gets nothing of the best for the others still does; with its price counted, another outcome would be better
     return AffineMaximiser(form.weights, boost, "leave-one-out" if form.pivot else "")
+
+
+def _parts_turned(form: Any, pivot: float) -> Lottery | None:
+    # offers are written in terms of what was turned round: a menu is not carried over
+    if not isinstance(form, Lottery):
+        return None
+    parts: list[tuple[float, Any]] = list(form.parts)
+    return Lottery([(chance, reverse(part, about=pivot)) for chance, part in parts])
 
 
 def _carried(claims: Iterable[Claim]) -> list[Claim]:

@@ -12,8 +12,8 @@ from hurwicz._foundation import InputError
 from hurwicz.mechanisms._arguments import resizer, shared_out, ties_of
 from hurwicz.mechanisms.multi_parameter import MultiParameterMechanism, Reports
 from hurwicz.mechanisms.registry import Entry
-from hurwicz.settings import Beliefs, Claim, JointPrior, Participants, Property, beliefs, participants, strategyproof
-from hurwicz.typespaces import Box, Uniform
+from hurwicz.settings import Beliefs, Claim, JointPrior, Lottery, Participants, Property, beliefs, participants, strategyproof
+from hurwicz.typespaces import Box, FinitePrior, Uniform
 
 BIAS = 4.0 / 3.0
 _MOST_TASKS = 16
@@ -45,6 +45,7 @@ def min_work(
     """
     names = participants(agents, "machine", least=2)
     joint, labels = _times("MinWork", names, prior, tasks)
+    resized = resizer(min_work, prior, tasks=tasks, ties=ties)
     ties_of("MinWork", ties)
 
     def rule(reports: Reports) -> tuple[dict[str, Float64[np.ndarray, "batch tasks"]], dict[str, Float64[np.ndarray, " batch"]]]:
@@ -74,7 +75,7 @@ def min_work(
         formula="each task to its fastest machine, paid the second fastest time",
         source="N. Nisan and A. Ronen, Games and Economic Behavior 35 (2001)",
         labels=dict.fromkeys(names, labels),
-        resized=resizer(min_work, prior, tasks=tasks, ties=ties),
+        resized=None if resized is None else lambda left: resized(left) if len(left) > 1 else _alone(joint, labels, left, 1.0),
     ).in_groves_form(pivot="leave-one-out")
 
 
@@ -83,8 +84,9 @@ def biased_min_work(agents: Participants = 2, *, prior: Beliefs = None, tasks: i
 
     With machine i favoured at task j: i has it if t_ij <= 4/3 t_kj and is paid 4/3 t_kj; else k has it and is paid 3/4 t_ij.
 
-    Shares and payments are expectations over fair coins: truthful for each of them, hence in expectation. For the coins as they fell, pass
-    the reports to :func:`biased_assignment`.
+    Shares and payments are expectations over fair coins: truthful for each of them, hence in expectation. That is declared, as a lottery
+    over the two rules that favour one machine at every task, weighted maximisers both: what is expected is the same for one coin as for
+    one a task. For the coins as they fell, pass the reports to :func:`biased_assignment`.
 
     Args:
         agents: 2, or the names of two machines.
@@ -137,7 +139,42 @@ def biased_min_work(agents: Participants = 2, *, prior: Beliefs = None, tasks: i
         source="N. Nisan and A. Ronen, Games and Economic Behavior 35 (2001)",
         labels=dict.fromkeys(names, labels),
         resized=None,
+        form=Lottery([(0.5, _favouring(names, joint, labels, favoured)) for favoured in names]),
     )
+
+
+def _favouring(names: tuple[str, ...], joint: JointPrior, labels: tuple[str, ...], favoured: str) -> MultiParameterMechanism:
+    """MinWork with the other machine's times counted 4/3 times at every task: the least weighted work, at critical payments."""
+    weights = {name: 1.0 if name == favoured else BIAS for name in names}
+
+    def rule(reports: Reports) -> tuple[dict[str, Float64[np.ndarray, "batch tasks"]], dict[str, Float64[np.ndarray, " batch"]]]:
+        one, two = (reports[n] for n in names)
+        has, *paid = _biased(one, two, np.full(one.shape, favoured == names[0]))
+        return {names[0]: has, names[1]: 1.0 - has}, {n: 0.0 - to.sum(axis=1) for n, to in zip(names, paid, strict=True)}
+
+    return MultiParameterMechanism(
+        name=f"MinWork that favours {favoured}",
+        rule=rule,
+        prior=joint,
+        sides=dict.fromkeys(names, -1.0),
+        excess=_each_task_once,
+        labels=dict.fromkeys(names, labels),
+        resized=lambda left: _alone(joint, labels, left, weights[left[0]]),
+    ).in_groves_form(weights=weights, pivot="leave-one-out")
+
+
+def _alone(joint: JointPrior, labels: tuple[str, ...], names: Sequence[str], weight: float) -> MultiParameterMechanism:
+    """What is left of a rule without its other machine: all tasks for the one there is, at no pay. Pivots are compared with its work."""
+    (name,) = names
+    space = joint.spaces[name]
+    return MultiParameterMechanism(
+        name="one machine",
+        rule=lambda reports: ({name: np.ones_like(reports[name])}, {name: np.zeros(len(reports[name]))}),
+        prior=beliefs(names, Uniform(space) if isinstance(space, Box) else FinitePrior(space.grid(0))),
+        sides={name: -1.0},
+        excess=_each_task_once,
+        labels={name: labels},
+    ).in_groves_form(weights={name: weight})
 
 
 def biased_assignment(

@@ -17,6 +17,8 @@ from hurwicz.settings import (
     Beliefs,
     Claim,
     JointPrior,
+    Lottery,
+    Menu,
     Outcome,
     Outcomes,
     Participants,
@@ -79,7 +81,7 @@ class SingleParameterMechanism:
     formula: str = ""
     source: str = ""
     resized: Callable[[Sequence[str]], SingleParameterMechanism] | None = None
-    form: AffineMaximiser | PaymentIdentity | None = None
+    form: AffineMaximiser | PaymentIdentity | Lottery | Menu | None = None
     revenue_bound: float | RevenueBound | None = None
 
     def __post_init__(self) -> None:
@@ -188,8 +190,12 @@ class SingleParameterMechanism:
     def with_prior(self, prior: Beliefs) -> SingleParameterMechanism:
         """The same rule under other beliefs (and hence type spaces); a bound on revenue that is a number was about the old ones."""
         common = beliefs(self.agents, prior)
-        rule = self.rule.over(common) if isinstance(self.rule, CriticalRule) else self.rule
-        return replace(self, prior=common, rule=rule, revenue_bound=self.revenue_bound if callable(self.revenue_bound) else None)
+        over = getattr(self.rule, "over", None)  # of a rule that knows the types
+        rule: Rule = self.rule if over is None else over(common)
+        form = self.form
+        if isinstance(form, Lottery):  # whose parts are for the same types
+            form = Lottery([(p, part.with_prior(prior) if isinstance(part, SingleParameterMechanism) else part) for p, part in form.parts])
+        return replace(self, prior=common, rule=rule, form=form, revenue_bound=self.revenue_bound if callable(self.revenue_bound) else None)
 
     def in_groves_form(self, *, charge: float = 0.0, pivot: str = "") -> SingleParameterMechanism:
         """The same mechanism, declared to be of Groves' form: shares maximise sum_i side_i theta_i x_i - cost(x) - charge sum_i x_i.

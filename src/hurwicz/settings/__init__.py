@@ -1,7 +1,7 @@
 """A mechanism in its setting: who plays, what they may be, what is decided and paid."""
 
 from hurwicz.settings.direct import BatchedDirectMechanism, DirectMechanism, Outcome, Outcomes
-from hurwicz.settings.forms import AffineMaximiser, PaymentIdentity
+from hurwicz.settings.forms import AffineMaximiser, Lottery, Menu, PaymentIdentity
 from hurwicz.settings.participants import Beliefs, JointPrior, Participants, beliefs, participants
 from hurwicz.settings.properties import BEYOND_ONE_LIAR, CORE_PROPERTIES, PROPERTIES, Claim, Property, strategyproof
 from hurwicz.settings.risk import CARA, CRRA, ExpectedUtility, RiskAttitude, RiskNeutral
@@ -19,6 +19,8 @@ __all__ = [
     "DirectMechanism",
     "ExpectedUtility",
     "JointPrior",
+    "Lottery",
+    "Menu",
     "Outcome",
     "Outcomes",
     "Participants",

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 import numpy as np
 from jaxtyping import Float64
+from numpy.typing import NDArray
 
 from hurwicz._foundation import InputError
-from hurwicz.settings.direct import Outcomes
+from hurwicz.settings.direct import DirectMechanism, Outcomes
 
 PIVOTS = ("", "Clarke", "leave-one-out")
+Offers: TypeAlias = Callable[
+    [str, Mapping[str, NDArray[Any]]], tuple[Float64[np.ndarray, "batch offers *action"], Float64[np.ndarray, "batch offers"]]
+]
 
 
 @dataclass(frozen=True)
@@ -79,3 +84,68 @@ class PaymentIdentity:
 
     voluntary: bool = True
     paying: bool = True
+
+
+@dataclass(frozen=True)
+class Menu:
+    """Every agent gets what is best for it among offers that do not depend on its own report: the taxation principle.
+
+    u_i(theta) = max_k v_i(x_k; theta_i) - t_k over the offers (x_k, t_k) that the others' reports make to i, whatever those are. A
+    mechanism that has it as its member ``form`` is DSIC.
+
+    Attributes:
+        offers: an agent, the others' reports (agent name → a batch) → what it may have and at which price: allocations with the batch and
+            the offers as leading axes, and payments, shape (batch, offers); a batch of one where there are no others. An offer may be
+            written in another way than the mechanism's outcome, as long as it is worth as much to every type.
+        voluntary: whether one of the offers is worth 0 to every type: then nobody loses by taking part.
+        paying: whether every offer has a price of at least 0, as outcomes state it: then the mechanism never pays out.
+
+    Example:
+        >>> def at_the_other_bid(agent, others):  # nothing, or the item at the price of the other's report
+        ...     (price,) = others.values()
+        ...     nothing = np.zeros_like(price)
+        ...     return np.stack([nothing, nothing + 1.0], axis=1), np.stack([nothing, price], axis=1)
+        >>> Menu(at_the_other_bid).voluntary
+        True
+
+    Source:
+        P. Hammond, "Straightforward individual incentive compatibility in large economies", Review of Economic Studies 46 (1979);
+        R. Guesnerie, "On taxation and incentives" (1981).
+    """
+
+    offers: Offers
+    voluntary: bool = True
+    paying: bool = True
+
+
+@dataclass(frozen=True)
+class Lottery:
+    """A draw among mechanisms that does not depend on the reports; values and payments are expectations over it.
+
+    v_i(x(r); theta_i) = sum_k p_k v_i(x^k(r); theta_i),  t_i(r) = sum_k p_k t_i^k(r)
+
+    What is true of each of them at every profile (the truth is dominant, nobody loses by taking part, no deficit) is true of the draw once
+    it is known, and so in expectation: such a mechanism is *universally* truthful.
+
+    Attributes:
+        parts: the chance of each mechanism, above 0 and 1 in all, and the mechanism: for the same agents and types.
+
+    Raises:
+        InputError: no parts, or chances that are none.
+
+    Example:
+        >>> import pytest
+        >>> with pytest.raises(InputError, match="chances above 0 that sum to 1"):
+        ...     Lottery([])
+
+    Source:
+        N. Nisan and A. Ronen, "Algorithmic mechanism design", Games and Economic Behavior 35 (2001), section 5.
+    """
+
+    parts: Sequence[tuple[float, DirectMechanism]]
+
+    def __post_init__(self) -> None:
+        """Refuse chances that are none."""
+        chances = [float(chance) for chance, _ in self.parts]
+        if not chances or not all(0.0 < chance <= 1.0 for chance in chances) or abs(sum(chances) - 1.0) > 1e-9:
+            raise InputError(f"Lottery: expected chances above 0 that sum to 1, got {chances}")

@@ -234,3 +234,17 @@ class Box:
 
     def __repr__(self) -> str:
         return f"Box({self.low.tolist()}, {self.high.tolist()})"
+
+
+def same_space(one: TypeSpace, two: TypeSpace) -> bool:
+    """Whether two spaces hold the same types, in the same order where they are finite.
+
+    Example:
+        >>> same_space(Interval(0.0, 1.0), Interval(0.0, 1.0)), same_space(Interval(0.0, 1.0), Box([0.0], [1.0]))
+        (True, False)
+    """
+    if isinstance(one, Finite) and isinstance(two, Finite):
+        return len(one.values) == len(two.values) and bool(np.all(one.values == two.values))
+    if isinstance(one, Interval | Box) and isinstance(two, Interval | Box):
+        return type(one) is type(two) and np.array_equal(one.low, two.low) and np.array_equal(one.high, two.high)
+    return one == two
