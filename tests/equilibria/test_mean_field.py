@@ -1,6 +1,7 @@
 """Mean-field equilibria: defaults on every bundled game, each iteration, known equilibria, divergence named."""
 
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -34,7 +35,6 @@ from hurwicz.meanfield import (
     greatest,
     left_right,
     policy_value,
-    rock_paper_scissors,
     susceptible_infected,
 )
 from hurwicz.meanfield.evaluation import soft_action_values
@@ -42,11 +42,16 @@ from hurwicz.meanfield.game import weight_of_entropy
 
 AUCTION = BatchedAuction(rounds=3, supply=0.8, grid=6, re_entry=0.3).game(FirstPrice(6))
 QUANTITY = {"quantity": jnp.asarray([0.3, 0.2, 0.1])}
+# programs are compiled once a game: the same objects throughout
+GOOD = left_right()
+SMALL_CROWD = crowd_modelling(4, 2)
+classic = functools.cache(lambda name: GOOD if name == "left_right" else CLASSIC_GAMES[name]())
+in_one_pass = jax.jit(soft_action_values, static_argnames=["game", "unroll"])
 
 
 @pytest.mark.parametrize("name", CLASSIC_GAMES)
 def test_defaults_reach_a_thousandth_on_every_bundled_game(name):
-    game = CLASSIC_GAMES[name]()
+    game = classic(name)
     found = solve_mean_field(MeanFieldProblem(game), tolerance=1e-3)
     assert found.status is Status.EQUILIBRIUM
     assert 0.0 <= found.value.exploitability <= 1e-3
@@ -66,7 +71,7 @@ def test_defaults_reach_a_thousandth_on_every_bundled_game(name):
     ids=lambda i: getattr(i, "name", str(i)),
 )
 def test_every_iteration_finds_two_thirds_on_the_left(iteration, tolerance):
-    found = solve_mean_field(MeanFieldProblem(left_right()), iterations=[iteration], tolerance=tolerance, most=400)
+    found = solve_mean_field(MeanFieldProblem(GOOD), iterations=[iteration], tolerance=tolerance, most=400)
     assert found.status.ok
     # with p = 2/3 + d: E = 2 d + 3 d^2 for d > 0, -d + 3 d^2 for d < 0
     assert abs(float(found.value.policy[0, 0, 0]) - 2.0 / 3.0) <= found.value.exploitability + 1e-15
@@ -79,7 +84,7 @@ def test_every_iteration_finds_two_thirds_on_the_left(iteration, tolerance):
 )
 def test_with_entropy_the_equilibrium_is_the_soft_fixed_point(iteration):
     tau = 0.5
-    problem = MeanFieldProblem(crowd_modelling(4, 2), None, tau)
+    problem = MeanFieldProblem(SMALL_CROWD, None, tau)
     found = solve_mean_field(problem, iterations=[iteration], tolerance=1e-9, most=4000)
     assert found.status.ok
     policy = jnp.asarray(found.value.policy)
@@ -113,21 +118,23 @@ class PlainDescent(Iteration):
 
 
 def test_an_iteration_of_ones_own_takes_part():
-    found = solve_mean_field(MeanFieldProblem(left_right()), iterations=[PlainDescent()], tolerance=1e-9)
+    found = solve_mean_field(MeanFieldProblem(GOOD), iterations=[PlainDescent()], tolerance=1e-9)
     assert found.status.ok
     assert found.value.found_by == "plain descent"
     assert float(found.value.policy[0, 0, 0]) == pytest.approx(2.0 / 3.0, abs=1e-8)
 
 
 def test_too_long_a_step_is_said_to_miss_not_to_arrive():
-    found = solve_mean_field(MeanFieldProblem(rock_paper_scissors()), iterations=[OnlineMirrorDescent(5.0)], tolerance=1e-3, most=200)
+    found = solve_mean_field(
+        MeanFieldProblem(classic("rock_paper_scissors")), iterations=[OnlineMirrorDescent(5.0)], tolerance=1e-3, most=200
+    )
     assert found.status is Status.STEP_LIMIT
     assert found.value.exploitability > 1e-3
     assert "above the tolerance 0.001; allow more steps, or ask tune()" in found.stats["cause"]
 
 
 def test_an_iteration_that_overflows_is_named_diverged_and_why():
-    problem = MeanFieldProblem(left_right(), None, 1.0)
+    problem = MeanFieldProblem(GOOD, None, 1.0)
     found = solve_mean_field(problem, iterations=[OnlineMirrorDescent(1e200)], tolerance=1e-12, most=200)
     assert found.status is Status.DIVERGED
     assert "online mirror descent (rate 1e+200) diverged: not finite after 20 steps, since rate x tau = 1e+200" in found.stats["cause"]
@@ -135,7 +142,7 @@ def test_an_iteration_that_overflows_is_named_diverged_and_why():
 
 
 def test_who_diverges_is_named_and_the_others_go_on():
-    problem = MeanFieldProblem(left_right(), None, 1.0)
+    problem = MeanFieldProblem(GOOD, None, 1.0)
     found = solve_mean_field(problem, iterations=[OnlineMirrorDescent(1e200), OnlineMirrorDescent(0.5)], tolerance=1e-9)
     assert found.status is Status.EQUILIBRIUM
     assert found.stats["winner"] == found.value.found_by == "online mirror descent (rate 0.5)"
@@ -144,17 +151,15 @@ def test_who_diverges_is_named_and_the_others_go_on():
 
 
 def test_a_game_without_a_value_is_refused_with_round_and_state():
-    good = left_right()
-    broken = dataclasses.replace(good, reward=lambda h, flow, theta: jnp.where(h == 1, jnp.nan, 0.0) + good.reward(h, flow, theta))
+    broken = changed(reward=lambda h, flow, theta: jnp.where(h == 1, jnp.nan, 0.0) + GOOD.reward(h, flow, theta))
     with pytest.raises(NotFiniteError, match="round 1, state 0"):
         solve_mean_field(MeanFieldProblem(broken))
 
 
 def changed(**fields):
-    return dataclasses.replace(left_right(), **fields)
+    return dataclasses.replace(GOOD, **fields)
 
 
-GOOD = left_right()
 LEAKY = changed(move=lambda h, mass, flow, theta: 1.5 * GOOD.move(h, mass, flow, theta))
 
 
@@ -198,11 +203,12 @@ def test_nan_that_comes_later_is_named_with_round_and_state():
     assert "the reward is nan in round 1, state 1, action 0, at the flow of step" in tuned.stats["cause"]
     # the step that is named is the first whose flow meets it
     steps = int(found.stats["cause"].rsplit("step ", 1)[1])
+    step = jax.jit(lambda logits: OnlineMirrorDescent(0.2).step(GOOD, logits, 0, None, 0.0))
     shares = []
     for taken in (steps - 1, steps):
         logits = jnp.zeros(game.shape)
         for _ in range(taken):
-            logits = OnlineMirrorDescent(0.2).step(GOOD, logits, 0, None, 0.0)
+            logits = step(logits)
         shares.append(float(jax.nn.softmax(logits, axis=-1)[0, 0, 0]))
     assert shares[0] <= 0.6 < shares[1]
 
@@ -221,7 +227,7 @@ def test_a_weight_without_a_meaning_is_refused(tau):
 
 def test_a_problem_asks_for_a_weight_with_a_meaning():
     with pytest.raises(InputError, match="left-right: expected a weight of entropy tau >= 0, got -1"):
-        MeanFieldProblem(left_right(), None, -1.0)
+        MeanFieldProblem(GOOD, None, -1.0)
 
 
 def random_logits(game, seed=0):
@@ -240,8 +246,8 @@ def test_what_is_computed_in_one_pass_is_the_sum_of_its_parts(game, theta, tau):
     assert float(exploitability(game, policy, theta, tau)) == pytest.approx(parts, abs=1e-13)
     q = action_values(game, flow, policy, theta, tau)
     assert float(np.abs(q).max()) > 0.1
-    assert np.allclose(soft_action_values(game, logits, theta, tau), q, rtol=0.0, atol=1e-13)
-    assert np.allclose(soft_action_values(game, logits, theta, tau, unroll=3), q, rtol=0.0, atol=1e-13)
+    assert np.allclose(in_one_pass(game, logits, theta, tau), q, rtol=0.0, atol=1e-13)
+    assert np.allclose(in_one_pass(game, logits, theta, tau, unroll=3), q, rtol=0.0, atol=1e-13)
 
 
 def test_the_derivative_in_one_pass_is_that_of_the_parts():
@@ -251,9 +257,9 @@ def test_the_derivative_in_one_pass_is_that_of_the_parts():
         policy = jax.nn.softmax(AUCTION.masked(logits), axis=-1)
         return (weights * action_values(AUCTION, flow_of(AUCTION, policy, QUANTITY), policy, QUANTITY, 0.3)).sum()
 
-    slope = jax.grad(lambda logits: (weights * soft_action_values(AUCTION, logits, QUANTITY, 0.3)).sum())(logits)
+    slope = jax.jit(jax.grad(lambda logits: (weights * soft_action_values(AUCTION, logits, QUANTITY, 0.3)).sum()))(logits)
     assert float(np.abs(slope).max()) > 1e-3
-    assert np.allclose(slope, jax.grad(in_parts)(logits), rtol=0.0, atol=1e-12)
+    assert np.allclose(slope, jax.jit(jax.grad(in_parts))(logits), rtol=0.0, atol=1e-12)
 
 
 @pytest.mark.parametrize(("game", "theta", "tau"), [(AUCTION, QUANTITY, 1e-3), (beach_bar(), None, 0.0)], ids=["auction", "beach bar"])
@@ -263,9 +269,11 @@ def test_defaults_reach_a_thousandth_in_settings_that_are_designed(game, theta, 
     assert float(exploitability(game, jnp.asarray(found.value.policy), theta, tau)) == pytest.approx(found.value.exploitability, abs=1e-12)
 
 
-@pytest.mark.parametrize(("make", "who"), [(rock_paper_scissors, "online mirror descent"), (susceptible_infected, "damped fixed point")])
-def test_tuned_step_size_arrives_first_of_all_that_were_tried(make, who):
-    problem = MeanFieldProblem(make())
+@pytest.mark.parametrize(
+    ("name", "who"), [("rock_paper_scissors", "online mirror descent"), ("susceptible_infected", "damped fixed point")]
+)
+def test_tuned_step_size_arrives_first_of_all_that_were_tried(name, who):
+    problem = MeanFieldProblem(classic(name))
     tuned = tune(problem)
     assert tuned.status is Status.EQUILIBRIUM
     assert tuned.value.iteration.name.startswith(who)
@@ -279,7 +287,7 @@ def test_tuned_step_size_arrives_first_of_all_that_were_tried(make, who):
 
 
 def test_tuning_says_where_nothing_arrives_and_what_diverged():
-    problem = MeanFieldProblem(left_right(), None, 1.0)
+    problem = MeanFieldProblem(GOOD, None, 1.0)
     tuned = tune(problem, candidates=[OnlineMirrorDescent(1e200), DampedFixedPoint(0.01)], tolerance=1e-9, most=20)
     assert tuned.status is Status.STEP_LIMIT
     by_name = {t.iteration.name: t.status for t in tuned.value.trials}
@@ -287,7 +295,7 @@ def test_tuning_says_where_nothing_arrives_and_what_diverged():
 
 
 def test_tuning_finds_its_way_back_from_a_step_that_diverges():
-    tuned = tune(MeanFieldProblem(left_right(), None, 1.0), candidates=[OnlineMirrorDescent(1e200)], tolerance=1e-9, most=20)
+    tuned = tune(MeanFieldProblem(GOOD, None, 1.0), candidates=[OnlineMirrorDescent(1e200)], tolerance=1e-9, most=20)
     assert tuned.status is Status.EQUILIBRIUM
     assert tuned.value.iteration.rate <= 1.0
     assert tuned.value.trials[-1].status is Status.DIVERGED
@@ -302,9 +310,9 @@ def test_tuning_finds_its_way_back_from_a_step_that_diverges():
         lambda: PriorDescent(1.0, inner=0),
         lambda: Anderson(OnlineMirrorDescent(1.0), memory=1),
         lambda: OnlineMirrorDescent(1.0, unroll=0),
-        lambda: solve_mean_field(MeanFieldProblem(left_right()), most=0),
-        lambda: tune(MeanFieldProblem(left_right()), most=0),
-        lambda: tune(MeanFieldProblem(left_right()), tolerance=0.0),
+        lambda: solve_mean_field(MeanFieldProblem(GOOD), most=0),
+        lambda: tune(MeanFieldProblem(GOOD), most=0),
+        lambda: tune(MeanFieldProblem(GOOD), tolerance=0.0),
     ],
 )
 def test_bad_parameters_are_refused(make):
