@@ -82,7 +82,8 @@ def _left_out(e: Evaluator, form: AffineMaximiser, agent: str, seen: Checked) ->
     if not isinstance(theirs, AffineMaximiser) or any(name not in theirs.weights for name in names):
         return None
     smaller = Evaluator(mechanism, e.effort, seed=e.seed)
-    if is_shared(smaller) and len(names) > 1:  # one decision for all goes on without it, and is worth something to it
+    # one decision for all goes on without it, and is worth something to it; those that are left may all be served as well
+    if len(names) > 1 and is_shared(smaller) and is_shared(e):
         return None
     types = {name: seen.profiles[name] for name in names}
     best = total(smaller, theirs, smaller.outcomes(types), types)
