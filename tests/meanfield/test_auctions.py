@@ -70,6 +70,10 @@ def test_the_winning_probability_has_a_finite_gradient_where_mass_underflows():
     by_nu, by_quantity = jax.grad(lambda n, q: n[1] * winning_probability(n, q)[1], argnums=(0, 1))(nu, quantity)
     assert by_nu.tolist() == pytest.approx([0.0, 0.0], abs=1e-12)
     assert float(by_quantity) == pytest.approx(1.0)
+    # compiled, where what is divided twice might become a division by a square
+    wins, slope = jax.jit(jax.value_and_grad(lambda n: n[1] * winning_probability(n, quantity)[1]))(nu)
+    assert float(wins) == pytest.approx(1e-200, rel=1e-12)
+    assert slope.tolist() == pytest.approx([0.0, 0.0], abs=1e-12)
 
 
 def test_revenue_and_welfare_have_the_gradient_of_differences_where_few_bid():

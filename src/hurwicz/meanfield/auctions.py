@@ -239,8 +239,7 @@ def weights_in(theta: Any) -> Any:
 def winning_probability(bids: BidMass, quantity: Scalar) -> BidMass:
     """p_win(a) = clip((alpha - sum_{a' > a} nu(a')) / nu(a), 0, 1), 0/0 = 0 and x/0 = 1.
 
-    The division is made at the marginal bid alone, and in units of nu(a) itself: otherwise its gradient, which has nu(a)² below it,
-    would be NaN once that underflows.
+    The division is made at the marginal bid alone: elsewhere its gradient would be NaN once nu(a) underflows.
 
     Args:
         bids: nu, share of the population that makes each bid.
@@ -253,7 +252,17 @@ def winning_probability(bids: BidMass, quantity: Scalar) -> BidMass:
     above = jnp.cumsum(bids[::-1])[::-1] - bids
     room = quantity - above
     marginal = (room > 0.0) & (room < bids)
-    divisor = jnp.where(marginal, bids, 1.0)
-    unit = jax.lax.stop_gradient(divisor)
-    part = (room / unit) / (divisor / unit)
+    part = _ratio(room, jnp.where(marginal, bids, 1.0))
     return jnp.where(marginal, part, jnp.where(room > 0.0, 1.0, 0.0))
+
+
+@jax.custom_jvp
+def _ratio(part: Float[Array, " bids"], whole: Float[Array, " bids"]) -> Float[Array, " bids"]:
+    """Part by whole, with the derivative (d part - ratio d whole) / whole: JAX's own divides by whole², which underflows first."""
+    return part / whole
+
+
+@_ratio.defjvp
+def _ratio_jvp(at: tuple[Any, Any], along: tuple[Any, Any]) -> tuple[Any, Any]:
+    ratio = _ratio(*at)
+    return ratio, (along[0] - ratio * along[1]) / at[1]
