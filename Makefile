@@ -50,7 +50,7 @@ docs: $(VENV)/.test  ## serve the docs on this machine
 bench: $(VENV)/.bench  ## benchmarks against peers, with ratios from the same run
 	$(BIN)/python -m benchmarks
 
-reproduce-long: $(VENV)/.core  ## mean-field settings A2 to A10 at the literature's sizes, five seeds: hours (SIZE=--small: half an hour)
+reproduce-long: $(VENV)/.core  ## mean-field settings A2 to A10 at the literature's sizes, five seeds: hours (SIZE=--small: most of an hour)
 	$(BIN)/python -m hurwicz.reproductions.amid.long_runs $(SIZE) --out out/amid/long.json
 
 format: $(VENV)/.test  ## let ruff put the style right
