@@ -13,11 +13,11 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from hurwicz._foundation import InputError, Solution
+from hurwicz._foundation import InputError, Solution, float64_scope
 from hurwicz.designers.derivative_free import normal_like
 from hurwicz.designers.differentiability import check_traceable, explain_no_slope
-from hurwicz.designers.mean_field_problem import DesignProblem, MeanFieldDesign, Theta, value_of
-from hurwicz.designers.optimisers import fingerprint, stepper
+from hurwicz.designers.mean_field_problem import DesignProblem, MeanFieldDesign, Theta, as_rules, value_of
+from hurwicz.designers.optimisers import fingerprint, refused_by_name, stepper
 from hurwicz.designers.searching import Move, Progress, run_search
 
 
@@ -84,7 +84,11 @@ def meanfield_adjoint(
     if steps < 1:
         raise InputError(f"{problem.name}: expected steps >= 1, got {steps}")
     chosen = optax.adam(optax.cosine_decay_schedule(1e-2, steps)) if optimiser is None else optimiser
-    described = f"Adam, cosine over {steps} steps" if optimiser is None else f"an optimiser of one's own, {fingerprint(optimiser)}"
+    described = f"Adam, cosine over {steps} steps" if optimiser is None else "an optimiser of one's own"
+    if optimiser is not None and checkpoint is not None:
+        with float64_scope(), refused_by_name(problem):
+            theta = problem.start(jax.random.key(seed)) if start is None else start
+            described += f", {fingerprint(optimiser, as_rules(problem, theta))}"
     if smoothing:
         described += f", smoothed by {smoothing:g} over {samples} samples"
     if entropy is not None:

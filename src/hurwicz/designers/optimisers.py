@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
-import types
+import re
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import jax
@@ -15,8 +15,6 @@ import optax
 
 from hurwicz._foundation import InputError
 from hurwicz.designers.mean_field_problem import DesignProblem
-
-_DEEP = 40
 
 
 def stepper(
@@ -50,87 +48,56 @@ def stepper(
         return optax.apply_updates(theta, updates), after
 
     def told(*arguments: Any) -> tuple[Any, Any]:
-        try:
+        with refused_by_name(problem):
             moved: tuple[Any, Any] = step(*arguments)
-        except jax.errors.JAXTypeError as error:
-            raise InputError(
-                f"{problem.name}: expected an optimiser that JAX can trace, as those of optax; one of its own `if` or `float` needs a "
-                f"number: {str(error).splitlines()[0]}"
-            ) from error
-        return moved
+            return moved
 
     return told
 
 
-def fingerprint(optimiser: optax.GradientTransformation) -> str:
-    """Sixteen digits that two optimisers share where their functions, and all constants these were made with, are the same.
+@contextmanager
+def refused_by_name(problem: DesignProblem) -> Iterator[None]:
+    """What JAX says of an optimiser that it cannot trace, said of the problem and in words.
+
+    Raises:
+        InputError: instead of the error of JAX.
+    """
+    try:
+        yield
+    except jax.errors.JAXTypeError as error:
+        raise InputError(
+            f"{problem.name}: expected an optimiser that JAX can trace, as those of optax; one of its own `if` or `float` needs a "
+            f"number: {str(error).splitlines()[0]}"
+        ) from error
+
+
+def fingerprint(optimiser: optax.GradientTransformation, theta: Any) -> str:
+    """Sixteen digits that two optimisers share where they begin alike and one update of ``theta`` is the same program, constants included.
+
+    Args:
+        optimiser: of optax, one that JAX can trace.
+        theta: what it is to move; only its structure, shapes and dtypes matter.
+
+    Raises:
+        jax.errors.JAXTypeError: an optimiser that JAX cannot trace.
 
     Example:
-        >>> fingerprint(optax.adam(0.1)) == fingerprint(optax.adam(0.1)), fingerprint(optax.adam(0.1)) == fingerprint(optax.adam(0.2))
-        (True, False)
+        >>> theta = jnp.zeros(3)
+        >>> fingerprint(optax.adam(0.1), theta) == fingerprint(optax.adam(0.1), theta)
+        True
+        >>> fingerprint(optax.adam(0.1), theta) == fingerprint(optax.adam(0.2), theta)
+        False
     """
-    told = hashlib.sha256()
-    for part in _parts(optimiser, {}, 0):
-        told.update(part.encode() + b"\0")
+    extended = optax.with_extra_args_support(optimiser)
+
+    def update(slope: Any, state: Any, value: Any) -> Any:
+        # any function of theta does as the one that a line search asks: the same for every optimiser
+        return extended.update(slope, state, slope, value=value, grad=slope, value_fn=optax.tree.norm)
+
+    still = jax.tree.map(jnp.zeros_like, theta)
+    state = optimiser.init(still)
+    program = jax.make_jaxpr(update)(still, state, jnp.zeros(()))
+    told = hashlib.sha256(re.sub(r" at 0x[0-9a-f]+", "", str(program)).encode())
+    for constant in (*program.consts, *jax.tree.leaves(state)):
+        told.update(np.asarray(constant).tobytes())
     return told.hexdigest()[:16]
-
-
-def _parts(thing: Any, seen: dict[int, Any], depth: int) -> Iterator[str]:
-    """What a thing is made of, without addresses: the same from one process to the next."""
-    if thing is None or isinstance(thing, bool | int | float | complex | str | bytes):
-        yield f"{type(thing).__name__} {thing!r}"
-        return
-    if isinstance(thing, np.ndarray | np.generic | jax.Array):
-        array = np.asarray(thing)
-        yield f"array {array.dtype} {array.shape} {hashlib.sha256(array.tobytes()).hexdigest()}"
-        return
-    if id(thing) in seen or depth > _DEEP:
-        yield "again"
-        return
-    seen[id(thing)] = thing  # held, so that no other thing takes its address
-    inner = functools.partial(_parts, seen=seen, depth=depth + 1)
-    if isinstance(thing, types.ModuleType):
-        yield thing.__name__
-        return
-    kind = thing if isinstance(thing, type) else type(thing)
-    yield f"{kind.__module__}.{kind.__qualname__}"
-    for held in _held(thing):
-        yield from inner(held)
-
-
-def _held(thing: Any) -> Iterator[Any]:
-    if isinstance(thing, types.FunctionType):
-        yield thing.__module__
-        yield thing.__qualname__
-        yield from _constants(thing.__code__)
-        yield thing.__defaults__
-        yield thing.__kwdefaults__
-        for cell in thing.__closure__ or ():
-            try:
-                yield cell.cell_contents
-            except ValueError:  # not filled yet
-                yield "empty"
-    elif isinstance(thing, functools.partial):
-        yield from (thing.func, thing.args, thing.keywords)
-    elif isinstance(thing, types.MethodType):
-        yield from (thing.__func__, thing.__self__)
-    elif isinstance(thing, dict):
-        yield from (part for key in sorted(thing, key=repr) for part in (key, thing[key]))
-    elif isinstance(thing, tuple | list):
-        yield from thing
-    elif isinstance(thing, type):
-        return
-    elif hasattr(thing, "__wrapped__"):
-        yield thing.__wrapped__
-    elif isinstance(getattr(thing, "__dict__", None), dict):
-        yield thing.__dict__
-
-
-def _constants(code: types.CodeType) -> Iterator[Any]:
-    """Names and plain constants of a function, and of those within it; not its text, which another Python compiles otherwise."""
-    yield code.co_names
-    for constant in code.co_consts[1 if code.co_consts and isinstance(code.co_consts[0], str) else 0 :]:
-        if isinstance(constant, types.CodeType):
-            yield from _constants(constant)
-        else:
-            yield constant if isinstance(constant, bool | int | float | str | tuple) else None
