@@ -18,7 +18,7 @@ from hurwicz.mechanisms import make, registry
 from hurwicz.settings import PROPERTIES
 
 NAMES = sorted(registry())
-EFFORT = Effort(profiles=60, deviations=13, refinements=2, steps=20, seconds=3.0, max_nodes=512, samples=512, max_exhaustive=200_000)
+EFFORT = Effort(profiles=60, deviations=13, refinements=2, steps=20, seconds=30.0, max_nodes=512, samples=512, max_exhaustive=200_000)
 ROUNDING = 1e-9
 
 # Properties that a mechanism says it lacks and that the quick audit of the smallest instance cannot show, and why.
