@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,12 +15,29 @@ from hurwicz.cli import main
 
 ROOT = Path(__file__).resolve().parents[2]
 KEYS = {"status", "objective", "reference", "actions", "prices", "price_rounds", "max_violation", "payments", "audit", "seconds"}
+Command = Callable[..., subprocess.CompletedProcess[str]]
 
 
 def hurwicz(*arguments: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     """The command in a process of its own, with the caches of this user's choosing left alone."""
     command = [sys.executable, "-m", "hurwicz", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd, env={**os.environ, "COLUMNS": "140"})
+
+
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Command:
+    """The command in this process, which has loaded and compiled already what a new one would have to: one test a command starts one."""
+
+    def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+        words = ["hurwicz", *map(str, arguments)]
+        monkeypatch.setattr(sys, "argv", words)
+        monkeypatch.setenv("COLUMNS", "140")
+        with pytest.raises(SystemExit) as ended:
+            main()
+        shown = capfd.readouterr()  # what a solver in C prints, too
+        return subprocess.CompletedProcess(words, int(ended.value.code or 0), shown.out, shown.err)
+
+    return run
 
 
 @pytest.mark.parametrize("arguments", [[], ["run"], ["audit"], ["replay"], ["equilibrium"], ["reproduce"], ["reproduce", "mbi"], ["info"]])
@@ -50,18 +68,18 @@ def test_dispatch_writes_a_result_and_a_page_that_stands_alone(tmp_path: Path) -
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["report.html", "result.json"]
 
 
-def test_json_goes_to_standard_output_alone(tmp_path: Path) -> None:
+def test_json_goes_to_standard_output_alone(tmp_path: Path, here: Command) -> None:
     scenario = tmp_path / "grid.toml"
     scenario.write_text('kind = "dispatch"\ncase = "case14_ieee"\npayments = ["linear"]\naudit = { enabled = false }\n')
-    done = hurwicz("run", scenario, "--out", tmp_path / "out", "--json")
+    done = here("run", scenario, "--out", tmp_path / "out", "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == json.loads((tmp_path / "out" / "result.json").read_text())
 
 
-def test_too_few_rounds_exit_with_3_and_what_was_reached(tmp_path: Path) -> None:
+def test_too_few_rounds_exit_with_3_and_what_was_reached(tmp_path: Path, here: Command) -> None:
     scenario = tmp_path / "grid.toml"
     scenario.write_text('kind = "dispatch"\ncase = "case30_as"\nmax_rounds = 1\npayments = ["linear"]\naudit = { enabled = false }\n')
-    done = hurwicz("run", scenario, "--out", tmp_path / "out")
+    done = here("run", scenario, "--out", tmp_path / "out")
     assert done.returncode == 3
     assert "Traceback" not in done.stderr
     result = json.loads((tmp_path / "out" / "result.json").read_text())
@@ -108,15 +126,15 @@ def test_a_mistake_gives_one_message_with_its_line_and_exit_code_2(
     assert not list(tmp_path.glob("out/*")), "something was left half written"
 
 
-def test_files_that_cannot_be_read_or_written(tmp_path: Path) -> None:
-    assert hurwicz("run", tmp_path / "absent.toml").returncode == 2
+def test_files_that_cannot_be_read_or_written(tmp_path: Path, here: Command) -> None:
+    assert here("run", tmp_path / "absent.toml").returncode == 2
     (tmp_path / "binary.toml").write_bytes(b"\xff\xfe\x00")
-    done = hurwicz("run", tmp_path / "binary.toml")
+    done = here("run", tmp_path / "binary.toml")
     assert done.returncode == 2
     assert "UTF-8" in done.stderr
     (tmp_path / "s.toml").write_text(CASE)
     (tmp_path / "file").write_text("in the way")
-    done = hurwicz("run", tmp_path / "s.toml", "--out", tmp_path / "file")
+    done = here("run", tmp_path / "s.toml", "--out", tmp_path / "file")
     assert done.returncode == 2
     assert "cannot be written" in done.stderr
 
@@ -138,10 +156,10 @@ def test_the_example_of_an_audit_runs(tmp_path: Path) -> None:
     assert min(bid for value, bid in zip(group["values"], group["bids"], strict=True) if value > 10.0) == pytest.approx(10.0, abs=0.5)
 
 
-def test_info_and_schema_as_json() -> None:
+def test_info_and_schema_as_json(here: Command) -> None:
     facts = json.loads(hurwicz("info", "--json").stdout)
     assert "case118_ieee" in facts["grids"]
-    rows = json.loads(hurwicz("run", "--explain-schema", "--json").stdout)
+    rows = json.loads(here("run", "--explain-schema", "--json").stdout)
     assert all(row["meaning"] for row in rows)
     assert {row["kind"] for row in rows} >= {"audit", "dispatch", "target"}
 

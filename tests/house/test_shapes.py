@@ -145,6 +145,12 @@ def test_a_wrong_shape_is_refused_under_the_hook() -> None:
         prior.pdf(np.ones(3, dtype=np.int64))
 
 
+def test_a_wrong_type_is_refused_where_no_shape_is_said() -> None:
+    assert packaged_case("case14_ieee").name
+    with pytest.raises(jaxtyping.TypeCheckError, match="name"):
+        packaged_case(14)
+
+
 def test_two_arrays_of_one_length_by_name_must_have_it() -> None:
     problem = QuadraticAggregate(2.0, ["a", "b"])
     start, stop, types = np.zeros(3), np.ones(3), [np.ones(3), np.ones(3)]
