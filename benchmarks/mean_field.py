@@ -3,7 +3,8 @@
 Before the race both sides are given the same policy and must find the same exploitability. Then the peer runs the iteration and step size
 that ``hurwicz``'s ``tune`` found for the game, its own defaults (mirror descent at rate 1, fictitious play), and is credited with whichever
 arrives first at each level; its clock stands while its policies are judged. Ours is ``solve_mean_field`` with its defaults, not tuned and
-with everything counted but compilation, and once more with the one tuned iteration. Compilation is said apart.
+with everything counted but compilation, and once more with the one tuned iteration. Compilation is said apart. Of
+five tries the fastest counts, on both sides where a try is short.
 
 MFGLib 0.3 asks for older versions of rich and osqp than this project is pinned to. Where it is installed in an environment of its own, set
 HURWICZ_PEERS_PYTHON to that environment's Python.

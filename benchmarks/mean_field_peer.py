@@ -77,8 +77,15 @@ def race(question: dict[str, Any]) -> dict[str, Any]:
 
 
 def races(question: dict[str, Any]) -> list[dict[str, Any]]:
-    """A race of every algorithm asked for, one after the other."""
-    return [race({**question, "algorithm": algorithm}) for algorithm in question["algorithms"]]
+    """A race of every algorithm asked for, one after the other; short ones five times, of which the fastest counts, as on our side."""
+    outcomes = []
+    for algorithm in question["algorithms"]:
+        asked = {**question, "algorithm": algorithm}
+        tries = [race(asked)]
+        while len(tries) < 5 and tries[0]["steps"] * tries[0]["seconds_a_step"] < 1.0:
+            tries.append(race(asked))
+        outcomes.append(min(tries, key=lambda outcome: outcome["seconds_a_step"]))
+    return outcomes
 
 
 def judge(question: dict[str, Any]) -> dict[str, Any]:

@@ -67,7 +67,7 @@ def examined(game: MeanFieldGame, theta: Rules = None, tau: float = 0.0, policy:
         given = _uniform(game) if policy is None else np.asarray(policy, dtype=np.float64)
         new = not _known(game, theta)
         try:
-            seen = _seen(game, given, theta, tau, new)
+            flow_seen, records, facts = _seen(game, given, theta, tau, new)
         except HurwiczError:
             raise
         except USERS_ERRORS as error:
@@ -75,16 +75,16 @@ def examined(game: MeanFieldGame, theta: Rules = None, tau: float = 0.0, policy:
             raise InputError(
                 f"{game.name}: expected functions that JAX can compile for these rules, it says: {first_line(error)}"
             ) from error
-        flow = np.asarray(seen.flow)
+        flow, seen = np.asarray(flow_seen), _Seen(*np.asarray(facts).tolist())
         wrong = _wrong(game, seen)
         if wrong:
             check_flow(game, flow, theta)
             game.check(theta, gradients=False)
             raise (NotFiniteError if "finite" in wrong else InputError)(f"{game.name}: {wrong}")
         if new and feasible:
-            _inspect(game, flow, seen.records, theta)
+            _inspect(game, flow, records, theta)
             _remember(game, theta)
-    return Look(np.asarray(given), flow, float(seen.gain), float(seen.reach))
+    return Look(np.asarray(given), flow, seen.gain, seen.reach)
 
 
 def ensure_sound(game: MeanFieldGame, theta: Rules = None) -> None:
@@ -110,20 +110,22 @@ sum of 1.5 in round 0, state 0, action 0
 
 
 class _Seen(NamedTuple):
-    flow: Any
-    records: Any
-    gain: Any
-    reach: Any
-    finite: Any
-    rewards: Any  # least and greatest
-    sums: Any  # of transition rows, least and greatest
-    chance: Any  # least transition probability
-    bent: Any  # by which the move differs from its derivative, which it is where it is linear
-    shares: Any  # least share of the flow, and by how much its sum is off
+    # in the order of ``_seen``
+    gain: float
+    reach: float
+    finite: float  # 1, or 0
+    least_reward: float
+    greatest_reward: float
+    least_sum: float  # of a transition row
+    greatest_sum: float
+    chance: float  # least transition probability
+    bent: float  # by which the move differs from its derivative, which it is where it is linear
+    least_share: float
+    lost: float  # by how much the sum of a round's shares is off
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _seen(game: MeanFieldGame, policy: Any, theta: Any, tau: Any, every_row: Any) -> _Seen:
+def _seen(game: MeanFieldGame, policy: Any, theta: Any, tau: Any, every_row: Any) -> tuple[Any, Any, Any]:
     ones, size = jnp.ones(game.states, policy.dtype), game.states * game.states * game.actions * game.horizon
 
     def least_chance(expected: Any) -> Any:
@@ -153,35 +155,36 @@ def _seen(game: MeanFieldGame, policy: Any, theta: Any, tau: Any, every_row: Any
     worth = (flow[1:].sum(axis=-1) * plain[:-1]).sum(axis=-1)
     bent = (jnp.abs(worth - moved[:-1]) / (1.0 + jnp.abs(plain[:-1]).max(axis=-1))).max(initial=0.0)
     known = [jnp.isnan(leaf).any() for leaf in jax.tree.leaves(records) if jnp.issubdtype(leaf.dtype, jnp.floating)]
-    return _Seen(
-        flow,
-        records,
+    facts = (
         gain,
         reach.max(),
         finite.all() & jnp.isfinite(flow).all() & jnp.isfinite(gain) & ~jnp.asarray([False, *known]).any(),
-        jnp.stack([rewards[:, 0].min(), rewards[:, 1].max()]),
-        jnp.stack([sums[:, 0].min(), sums[:, 1].max()]),
+        rewards[:, 0].min(),
+        rewards[:, 1].max(),
+        sums[:, 0].min(),
+        sums[:, 1].max(),
         jnp.min(chance),
         bent,
-        jnp.stack([flow.min(), jnp.abs(flow.sum(axis=(1, 2)) - 1.0).max()]),
+        flow.min(),
+        jnp.abs(flow.sum(axis=(1, 2)) - 1.0).max(),
     )
+    return flow, records, jnp.stack([jnp.asarray(fact, policy.dtype) for fact in facts])  # one array: each that is read costs
 
 
 def _wrong(game: MeanFieldGame, seen: _Seen) -> str:
-    if not bool(seen.finite):
-        return f"expected a finite exploitability, finite rewards and finite moves, got {float(seen.gain):g}"
-    least, greatest = (float(reward) for reward in seen.rewards)
+    if not seen.finite:
+        return f"expected a finite exploitability, finite rewards and finite moves, got {seen.gain:g}"
     low, high = game.reward_range or (-np.inf, np.inf)
     slack = ROUNDING * max([1.0, *(abs(end) for end in (low, high) if np.isfinite(end))])
-    if least < low - slack or greatest > high + slack:
-        return f"expected rewards in [{low:g}, {high:g}], got some in [{least:g}, {greatest:g}]"
-    if float(np.abs(np.asarray(seen.sums) - 1.0).max()) > ROUNDING:
-        return f"expected transition rows that sum to 1, got sums in [{float(seen.sums[0]):.9g}, {float(seen.sums[1]):.9g}]"
-    if float(seen.chance) < -ROUNDING or float(seen.shares[0]) < -ROUNDING:
-        return f"expected transition probabilities and shares >= 0, got {min(float(seen.chance), float(seen.shares[0])):.6g}"
-    if float(seen.shares[1]) > ROUNDING:
-        return f"expected shares that sum to 1 in every round, one sum is off by {float(seen.shares[1]):.6g}"
-    if float(seen.bent) > ROUNDING:
+    if seen.least_reward < low - slack or seen.greatest_reward > high + slack:
+        return f"expected rewards in [{low:g}, {high:g}], got some in [{seen.least_reward:g}, {seen.greatest_reward:g}]"
+    if max(abs(seen.least_sum - 1.0), abs(seen.greatest_sum - 1.0)) > ROUNDING:
+        return f"expected transition rows that sum to 1, got sums in [{seen.least_sum:.9g}, {seen.greatest_sum:.9g}]"
+    if min(seen.chance, seen.least_share) < -ROUNDING:
+        return f"expected transition probabilities and shares >= 0, got {min(seen.chance, seen.least_share):.6g}"
+    if seen.lost > ROUNDING:
+        return f"expected shares that sum to 1 in every round, one sum is off by {seen.lost:.6g}"
+    if seen.bent > ROUNDING:
         return "expected a move that is linear in the mass that is moved; it is not"
     return ""
 

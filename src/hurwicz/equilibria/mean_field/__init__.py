@@ -1,5 +1,6 @@
 """Equilibria of mean-field games."""
 
+from hurwicz.equilibria.mean_field.adaptive import AdaptiveMirrorDescent
 from hurwicz.equilibria.mean_field.anderson import Anderson
 from hurwicz.equilibria.mean_field.iterations import (
     DampedFixedPoint,
@@ -14,6 +15,7 @@ from hurwicz.equilibria.mean_field.solving import MeanFieldDynamics, default_ite
 from hurwicz.equilibria.mean_field.tuning import Trial, TunedIteration, tune
 
 __all__ = [
+    "AdaptiveMirrorDescent",
     "Anderson",
     "DampedFixedPoint",
     "FictitiousPlay",

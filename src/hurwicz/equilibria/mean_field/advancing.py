@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -21,15 +21,28 @@ from hurwicz.meanfield.soundness import Look, examined
 
 def begin(problem: MeanFieldProblem, iteration: Iteration) -> Iterate:
     """Where an iteration starts."""
-    return _started(problem.game, _bare(iteration)[0])()
+    return _started(problem.game, _bare(iteration)[0])
 
 
-def advance(problem: MeanFieldProblem, iteration: Iteration, iterate: Iterate, taken: int, steps: int) -> tuple[Iterate, Table, float]:
-    """``steps`` more steps of an iterate that has taken ``taken``: the iterate, its policy, and the policy's exploitability."""
+class Advance(NamedTuple):
+    """Where an iteration has come to: its iterate, the policy that stands for, that policy's exploitability, and steps taken in all."""
+
+    iterate: Iterate
+    policy: Table
+    found: float
+    taken: int
+
+
+def advance(
+    problem: MeanFieldProblem, iteration: Iteration, iterate: Iterate, taken: int, steps: int, tolerance: float = -np.inf
+) -> Advance:
+    """``steps`` more steps of an iterate that has taken ``taken``; fewer where it knows that it has arrived, or is not finite."""
     bare, names = _bare(iteration)
-    numbers = tuple(getattr(iteration, name) for name in names)
-    after, policy, found = _compiled(problem.game, bare, names)(iterate, numbers, taken, steps, problem.theta, problem.tau)
-    return after, policy, float(found)
+    numbers = np.asarray([getattr(iteration, name) for name in names])
+    going = _compiled(problem.game, bare, names)
+    after, policy, seen = going(iterate, numbers, np.asarray([taken, steps]), tolerance, problem.theta, problem.tau)
+    found, now = np.asarray(seen).tolist()
+    return Advance(after, policy, found, round(now))
 
 
 def first_look(problem: MeanFieldProblem) -> Look:
@@ -42,7 +55,7 @@ def first_look(problem: MeanFieldProblem) -> Look:
     return examined(problem.game, problem.theta, problem.tau)
 
 
-def last_look(problem: MeanFieldProblem, policy: Table) -> Look:
+def last_look(problem: MeanFieldProblem, policy: Any) -> Look:
     """A look at the policy that was found: its flow and exploitability.
 
     Raises:
@@ -65,9 +78,9 @@ def why_diverged(problem: MeanFieldProblem, iteration: Iteration, iterate: Itera
 
 def _where_not_finite(problem: MeanFieldProblem, iteration: Iteration, iterate: Iterate, taken: int, steps: int) -> str:
     # the same steps one by one; empty where every reward and move is finite at the flows on the way: the iteration itself ran away
-    before = advance(problem, iteration, iterate, taken, 0)[1]
+    before = advance(problem, iteration, iterate, taken, 0).policy
     for t in range(taken, taken + steps):
-        iterate, policy, found = advance(problem, iteration, iterate, t, 1)
+        iterate, policy, found, _ = advance(problem, iteration, iterate, t, 1)
         if np.isfinite(found):
             before = policy
             continue
@@ -96,16 +109,25 @@ def _filled(iteration: Iteration, names: tuple[str, ...], numbers: tuple[Any, ..
 
 
 @functools.lru_cache(maxsize=256)
-def _started(game: MeanFieldGame, bare: Iteration) -> Callable[[], Iterate]:
-    return jax.jit(lambda: bare.init(game))
+def _started(game: MeanFieldGame, bare: Iteration) -> Iterate:
+    return jax.jit(lambda: bare.init(game))()
 
 
 @functools.lru_cache(maxsize=256)
 def _compiled(game: MeanFieldGame, bare: Iteration, names: tuple[str, ...]) -> Callable[..., Any]:
-    def several(iterate: Iterate, numbers: Any, taken: Any, steps: Any, theta: Any, tau: Any) -> tuple[Iterate, Table, Any]:
-        iteration = _filled(bare, names, numbers)
-        after = jax.lax.fori_loop(taken, taken + steps, lambda t, x: iteration.step(game, x, t, theta, tau), iterate)
+    def several(iterate: Iterate, numbers: Any, count: Any, tolerance: Any, theta: Any, tau: Any) -> tuple[Iterate, Table, Any]:
+        iteration = _filled(bare, names, tuple(numbers))
+        first, last = count[0], count[0] + count[1]
+
+        def going(at: tuple[Any, Iterate]) -> Any:
+            known = iteration.known(at[1])
+            arrived = False if known is None else (known <= tolerance) | (~jnp.isfinite(known) & (at[0] > first))
+            return (at[0] < last) & ~jnp.asarray(arrived)
+
+        taken, after = jax.lax.while_loop(going, lambda at: (at[0] + 1, iteration.step(game, at[1], at[0], theta, tau)), (first, iterate))
         policy = iteration.policy(game, after)
-        return after, policy, exploitability(game, policy, theta, tau)
+        known = iteration.known(after)
+        found = exploitability(game, policy, theta, tau) if known is None else known
+        return after, policy, jnp.stack([found, taken.astype(found.dtype)])  # one array: each that is read costs
 
     return jax.jit(several)

@@ -40,6 +40,11 @@ class Iteration(abc.ABC):
     def policy(self, game: MeanFieldGame, iterate: Iterate) -> Table:
         """The policy that an iterate stands for."""
 
+    def known(self, iterate: Iterate) -> Float[Array, ""] | None:
+        """The exploitability of that policy where the iterate holds it, infinite before the first step; None: the solver computes it."""
+        del iterate
+        return None
+
 
 class _OnLogits(Iteration):
     """Iterates are logits, from zero; the policy is their softmax."""

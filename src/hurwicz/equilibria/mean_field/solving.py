@@ -4,25 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 
 from hurwicz._foundation import Solution, Status, float64_scope
+from hurwicz.equilibria.mean_field.adaptive import AdaptiveMirrorDescent
 from hurwicz.equilibria.mean_field.advancing import advance, begin, first_look, last_look, why_diverged
-from hurwicz.equilibria.mean_field.iterations import DampedFixedPoint, Iterate, Iteration, OnlineMirrorDescent, Table
+from hurwicz.equilibria.mean_field.iterations import DampedFixedPoint, Iterate, Iteration, OnlineMirrorDescent
 from hurwicz.equilibria.mean_field.problem import MeanFieldEquilibrium, MeanFieldProblem
 from hurwicz.equilibria.protocol import Progress, drive
 
-_BEHIND = 4  # who does not lead moves at every fourth look only
-_TOGETHER = 3  # looks before anybody is said to lead
+_BEHIND = 16  # who does not lead moves at every so many looks at least, and
+_STALLED = 2.0 / 3.0  # whenever the leader's exploitability has not fallen to so much of what it was a look before
 
 
 @dataclass
 class _Racer:
     iteration: Iteration
-    iterate: Iterate
-    found: float = np.inf  # exploitability of its present policy
+    found: float  # exploitability of its present policy
+    iterate: Iterate | None = None  # none before its first step: who is never needed is never compiled
     taken: int = 0
 
 
@@ -31,7 +32,7 @@ class _Race:
     racers: list[_Racer]
     looks: int
     best: float
-    policy: Table
+    policy: Any  # of the least exploitability seen
     winner: str
     diverged: list[str] = field(default_factory=list)
 
@@ -40,12 +41,14 @@ class _Race:
 class MeanFieldDynamics:
     """Iterations taken in turn, ``every`` steps each; what counts is the least exploitability of any policy seen.
 
-    After three looks the one of least exploitability leads; the others move at every fourth look, so that a race costs less than twice
-    what the leader alone would, and whoever is overtaken may come back.
+    The one of least exploitability leads, at first the first of them, and moves at every look. The others move when the leader stalls,
+    its exploitability not having fallen by a third since the look before, and at every sixteenth look: while the first goes on well the
+    others cost nothing, not even their compilation, and whoever is overtaken may come back.
 
     Args:
         iterations: who takes part; :func:`default_iterations` where empty.
         every: steps between two looks at the exploitability.
+        tolerance: exploitability at which an iteration that knows its own stops between two looks.
 
     Example:
         >>> MeanFieldDynamics((OnlineMirrorDescent(0.5),)).name
@@ -54,11 +57,12 @@ class MeanFieldDynamics:
 
     iterations: tuple[Iteration, ...] = ()
     every: int = 20
+    tolerance: float = 0.0
 
     @property
     def name(self) -> str:
         """Who takes part."""
-        return "; ".join(i.name for i in self.iterations) or "mirror descent at four rates and a damped fixed point, in turn"
+        return "; ".join(i.name for i in self.iterations) or "adaptive mirror descent, others where it stalls"
 
     def init(self, game: MeanFieldProblem) -> _Race:
         """Everyone at its start.
@@ -70,34 +74,37 @@ class MeanFieldDynamics:
         with float64_scope():
             look = first_look(game)
             taking_part = self.iterations or _fitting(game, look.reach)
-            return _Race(
-                [_Racer(i, begin(game, i)) for i in taking_part], 0, look.exploitability, jnp.asarray(look.policy), "uniform policy"
-            )
+            return _Race([_Racer(i, look.exploitability) for i in taking_part], 0, look.exploitability, look.policy, "uniform policy")
 
     def step(self, game: MeanFieldProblem, state: _Race) -> _Race:
         """``every`` steps of whoever's turn it is, and a look at each."""
         best, policy, winner, diverged = state.best, state.policy, state.winner, list(state.diverged)
         lead = min(state.racers, key=lambda racer: racer.found)
-        all_move = state.looks < _TOGETHER or state.looks % _BEHIND == 0
-        racers = []
+        racers: dict[int, _Racer | None] = dict.fromkeys(range(len(state.racers)))
         with float64_scope():
-            for racer in state.racers:
+            all_move = state.looks % _BEHIND == _BEHIND - 1
+            for place, racer in sorted(enumerate(state.racers), key=lambda at: at[1] is not lead):
                 if not (all_move or racer is lead):
-                    racers.append(racer)
+                    racers[place] = racer
                     continue
-                iterate, here, found = advance(game, racer.iteration, racer.iterate, racer.taken, self.every)
-                taken = racer.taken + self.every
+                start = begin(game, racer.iteration) if racer.iterate is None else racer.iterate
+                iterate, here, found, taken = advance(game, racer.iteration, start, racer.taken, self.every, self.tolerance)
+                if racer is lead:
+                    all_move |= not found <= max(_STALLED * racer.found, self.tolerance)
                 if not np.isfinite(found):
-                    diverged.append(why_diverged(game, racer.iteration, racer.iterate, racer.taken, self.every))
+                    diverged.append(why_diverged(game, racer.iteration, start, racer.taken, taken - racer.taken))
                     continue  # this one has diverged; the others go on
-                racers.append(_Racer(racer.iteration, iterate, found, taken))
+                racers[place] = _Racer(racer.iteration, found, iterate, taken)
                 if found < best:
                     best, policy, winner = found, here, racer.iteration.name
+                if best <= self.tolerance:
+                    all_move = False
+        left = [racer for racer in racers.values() if racer is not None]
         return replace(
             state,
-            racers=racers,
+            racers=left,
             looks=state.looks + 1,
-            best=best if racers else np.nan,
+            best=best if left else np.nan,
             policy=policy,
             winner=winner,
             diverged=diverged,
@@ -117,7 +124,7 @@ class MeanFieldDynamics:
         """Steps of whoever took most, and where each of them stands."""
         del game
         most = max((racer.taken for racer in state.racers), default=state.looks * self.every)
-        return {"iterations": most, **{racer.iteration.name: racer.found for racer in state.racers}}
+        return {"iterations": most, **{racer.iteration.name: racer.found for racer in state.racers if racer.taken}}
 
     def result(self, game: MeanFieldProblem, state: _Race) -> MeanFieldEquilibrium:
         """The policy of least exploitability."""
@@ -165,7 +172,7 @@ def solve_mean_field(
 
     Source: Perolat et al. (AAMAS 2022) and Lauriere et al. (2022) for the iterations; stopping by exploitability, in one definition.
     """
-    dynamics = MeanFieldDynamics(tuple(iterations), every)
+    dynamics = MeanFieldDynamics(tuple(iterations), every, tolerance)
     found = drive(problem, dynamics, steps=-(-most // every), tolerance=tolerance, progress=progress)
     status = Status.DIVERGED if found.status is Status.NOT_FINITE else found.status
     stats = {**found.stats, "exploitability": found.value.exploitability, "winner": found.value.found_by, "diverged": found.value.diverged}
@@ -180,10 +187,11 @@ def solve_mean_field(
 
 
 def default_iterations(problem: MeanFieldProblem) -> tuple[Iteration, ...]:
-    """Mirror descent at rates 30, 10, 3 and 1/10 over the reach of the action values, and a damped fixed point.
+    """Adaptive mirror descent with and without extrapolation, damped fixed points, mirror descent at a small constant rate.
 
-    Mirror descent is fast on monotone games (crowds, congestion) if its rate fits; the damped fixed point arrives where they are not
-    monotone and the equilibrium is pure (an epidemic). At tau > 0 no rate passes 1 / tau.
+    The first arrives soon where values are smooth in the flow (crowds, congestion, cycles), the second where they have kinks (auctions),
+    the damped fixed points where the game is not monotone and the equilibrium is pure (an epidemic). Rates begin at 1 over the reach of
+    the action values; at tau > 0 none passes 1 / tau.
     """
     with float64_scope():
         return _fitting(problem, first_look(problem).reach)
@@ -191,5 +199,6 @@ def default_iterations(problem: MeanFieldProblem) -> tuple[Iteration, ...]:
 
 def _fitting(problem: MeanFieldProblem, reach: float) -> tuple[Iteration, ...]:
     top = 1.0 / problem.tau if problem.tau > 0.0 else np.inf
-    rates = dict.fromkeys(min(rate / max(reach, 1e-12), top) for rate in (30.0, 10.0, 3.0, 0.1))
-    return (*(OnlineMirrorDescent(rate) for rate in rates), DampedFixedPoint(0.1))
+    first, small = (min(rate / max(reach, 1e-12), top) for rate in (1.0, 0.1))
+    descents = AdaptiveMirrorDescent(first), AdaptiveMirrorDescent(first, patience=0.0)
+    return (*descents, DampedFixedPoint(0.5), DampedFixedPoint(0.1), OnlineMirrorDescent(small))

@@ -149,7 +149,7 @@ def _race(problem: MeanFieldProblem, runners: list[_Runner], tolerance: float, m
 def _run(problem: MeanFieldProblem, runner: _Runner, until: int, tolerance: float, every: int) -> None:
     while runner.taken < until and runner.found > tolerance and not runner.diverged:
         steps = min(every, until - runner.taken)
-        after, _, found = advance(problem, runner.iteration, runner.iterate, runner.taken, steps)
+        after, _, found, _ = advance(problem, runner.iteration, runner.iterate, runner.taken, steps)
         runner.taken += steps
         runner.diverged = not np.isfinite(found)
         if runner.diverged:
