@@ -163,6 +163,14 @@ def test_optimisers_are_told_apart_by_all_they_were_made_with():
     assert len({fingerprint(optimiser, theta) for optimiser in [alike[0], *others]}) == 1 + len(others)
 
 
+def test_who_asks_is_told_every_theta_that_was_measured(pigou):
+    visits = {}
+    found = meanfield_adjoint(pigou(), steps=4, optimiser=optax.adam(0.1), visited=visits.__setitem__).value
+    assert list(visits) == [1, 2, 3, 4]
+    worth = [float(evaluate_design(pigou(), theta, most=1).objective) for theta in visits.values()]
+    assert worth == pytest.approx(found.history.tolist(), abs=1e-12)
+
+
 def test_a_run_goes_on_with_its_own_optimiser_only(pigou, tmp_path):
     path = tmp_path / "run.npz"
     meanfield_adjoint(pigou(), steps=2, optimiser=optax.adam(0.1), checkpoint=path)

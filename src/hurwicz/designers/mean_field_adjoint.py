@@ -18,7 +18,7 @@ from hurwicz.designers.derivative_free import normal_like
 from hurwicz.designers.differentiability import check_traceable, explain_no_slope
 from hurwicz.designers.mean_field_problem import DesignProblem, MeanFieldDesign, Theta, as_rules, value_of
 from hurwicz.designers.optimisers import fingerprint, refused_by_name, stepper
-from hurwicz.designers.searching import Move, Progress, run_search
+from hurwicz.designers.searching import Move, Progress, Visited, run_search
 
 
 def meanfield_adjoint(
@@ -37,6 +37,7 @@ def meanfield_adjoint(
     every: int = 10,
     resume: bool = False,
     progress: Progress | None = None,
+    visited: Visited | None = None,
 ) -> Solution[MeanFieldDesign]:
     """Make g(theta, L*(theta)) large by its gradient through mirror descent; the best iterate is kept.
 
@@ -60,6 +61,7 @@ def meanfield_adjoint(
         resume: go on from the checkpoint where there is one; the result is that of an uninterrupted run, bit for bit. The optimiser must be
             made in the same way, see :func:`fingerprint`.
         progress: called with (step, steps, best objective so far).
+        visited: called with (step, theta) for every theta whose gradient was taken.
 
     Returns:
         The design at its equilibrium; ``stats["interrupted"]`` says whether Ctrl-C ended it: the best so far is returned and kept.
@@ -105,6 +107,7 @@ def meanfield_adjoint(
         every=every,
         resume=resume,
         progress=progress,
+        visited=visited,
     )
 
 

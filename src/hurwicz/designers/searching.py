@@ -20,6 +20,7 @@ from hurwicz.designers.non_finite import explain_non_finite
 from hurwicz.meanfield.soundness import ensure_sound
 
 Progress: TypeAlias = Callable[[int, int, float], None]
+Visited: TypeAlias = Callable[[int, Theta], None]
 
 
 class Move(NamedTuple):
@@ -82,6 +83,7 @@ def run_search(
     every: int = 10,
     resume: bool = False,
     progress: Progress | None = None,
+    visited: Visited | None = None,
 ) -> Solution[MeanFieldDesign]:
     """Run a search and return the best theta that it measured, evaluated at its equilibrium; never one worth less than the start there.
 
@@ -96,6 +98,7 @@ def run_search(
         every: steps between two checkpoints.
         resume: go on from the checkpoint where there is one: the result is that of an uninterrupted run, bit for bit.
         progress: called with (step, steps, best objective so far).
+        visited: called with (step, theta) for every theta that the search measured.
 
     Returns:
         The design; ``stats`` has ``steps``, ``interrupted``, ``seconds``, ``search``, ``exploitability``, and ``evaluated``: the objective
@@ -120,12 +123,14 @@ def run_search(
         key = jax.random.key(seed)
         with stop.ends():
             while at.done < steps and not settled:
-                at, slope = _advanced(problem, search, at, jax.random.fold_in(key, at.done + 1))
+                at, slope, measured = _advanced(problem, search, at, jax.random.fold_in(key, at.done + 1))
                 settled = slope <= tolerance and tolerance > 0.0
                 if checkpoint is not None and (at.done % every == 0 or at.done == steps):
                     _write(checkpoint, at, described)
                 if progress is not None:
                     progress(at.done, steps, at.value)
+                if visited is not None:
+                    visited(at.done, measured)
         if at.done == 0:
             raise KeyboardInterrupt
         if stop.stopped and checkpoint is not None:
@@ -164,7 +169,7 @@ def _begin(problem: DesignProblem, search: Search, seed: int, start: Theta | Non
     return _At(0, theta, state, theta, -np.inf, ())
 
 
-def _advanced(problem: DesignProblem, search: Search, at: _At, key: Any) -> tuple[_At, float]:
+def _advanced(problem: DesignProblem, search: Search, at: _At, key: Any) -> tuple[_At, float, Theta]:
     move = search.step(problem, at.theta, at.state, key, at.done)
     value = float(move.value)
     if not np.isfinite(value) or not all(np.all(np.isfinite(leaf)) for leaf in jax.tree.leaves(move.theta)):
@@ -178,7 +183,7 @@ def _advanced(problem: DesignProblem, search: Search, at: _At, key: Any) -> tupl
         value if better else at.value,
         (*at.history, value),
     )
-    return after, float(move.slope)
+    return after, float(move.slope), move.measured
 
 
 def _kept(at: _At) -> dict[str, Any]:

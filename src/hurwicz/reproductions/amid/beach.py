@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float64
@@ -25,27 +25,25 @@ class Beach:
     Attributes:
         free: softmax congestion at price 0.
         priced: at the learned prices, seed by seed.
-        exploitability: of every equilibrium that was looked at on the way, seed by seed.
+        exploitability: of every equilibrium on the way: without prices, at every gradient, and at the learned ones; seed by seed.
         prices: of the last seed, per place.
     """
 
     free: float
     priced: Float64[np.ndarray, " seeds"]
-    exploitability: Float64[np.ndarray, "seeds looks"]
+    exploitability: Float64[np.ndarray, "seeds visits"]
     prices: Float64[np.ndarray, " places"]
 
 
-def price_the_beach(size: Size, *, places: int = 10, horizon: int = 10, looks: int = 4, say: Say = lambda _what: None) -> Beach:
-    """Learn a price for every place of the beach, with the exploitability looked at on the way.
+def price_the_beach(size: Size, *, places: int = 10, horizon: int = 10, say: Say = lambda _what: None) -> Beach:
+    """Learn a price for every place of the beach, with the exploitability of every equilibrium that a gradient was taken through.
 
     Args:
         size: seeds and steps.
         places: K.
         horizon: rounds.
-        looks: how often on the way; the steps are cut into as many searches.
         say: told in words what was found.
     """
-    import jax
     import jax.numpy as jnp
     import optax
 
@@ -57,13 +55,13 @@ def price_the_beach(size: Size, *, places: int = 10, horizon: int = 10, looks: i
         nothing = evaluate_design(problem, jnp.full(places, -40.0), tolerance=1e-3)
         priced, gaps, theta = [], [], jnp.zeros(places)
         for seed in range(size.seeds):
-            theta = problem.start(jax.random.key(seed))
-            gaps.append([nothing.exploitability])
-            for look in range(looks):
-                adam = optax.adam(optax.cosine_decay_schedule(0.3 * 0.5**look, size.steps))
-                found = meanfield_adjoint(problem, steps=-(-size.steps // looks), seed=seed, optimiser=adam, start=theta).value
-                theta = jnp.asarray(found.theta)
-                gaps[-1].append(found.exploitability)
+            visits: dict[int, Any] = {}
+            adam = optax.adam(optax.cosine_decay_schedule(0.3, size.steps))
+            found = meanfield_adjoint(problem, steps=size.steps, seed=seed, optimiser=adam, visited=visits.__setitem__).value
+            theta = jnp.asarray(found.theta)
+            # as the gradient saw it: after T steps of mirror descent, settled or not
+            seen = [evaluate_design(problem, there, most=1).exploitability for there in visits.values()]
+            gaps.append([nothing.exploitability, *seen, found.exploitability])
             priced.append(-found.objective)
             say(f"{BEACH}, seed {seed}: congestion {-nothing.objective:.5f} free, {priced[-1]:.5f} priced")
         prices = np.asarray(spot_prices(theta, 2.0))
@@ -102,5 +100,13 @@ def beach_rows(found: Beach, size: Size) -> list[Claim]:
             mean < found.free,
             f"Standard deviation {spread(found.priced):.1e}. Agrees: below that of the free beach.",
         ),
-        Claim(BEACH, "exploitability, worst of every look", worst, None, 0.02, worst < 0.02, "E^tau at tau = .1. Agrees: below .02."),
+        Claim(
+            BEACH,
+            "exploitability throughout, worst of all seeds and steps",
+            worst,
+            None,
+            0.02,
+            worst < 0.02,
+            f"E^tau at tau = .1, at {found.exploitability.size} equilibria: unpriced, at every gradient, at the end. Agrees: below .02.",
+        ),
     ]

@@ -27,7 +27,7 @@ def _run(name: str, context: Context) -> tuple[Sequence[Claim], Sequence[Plot]]:
 
 def _beach(context: Context) -> tuple[Sequence[Claim], Sequence[Plot]]:
     size = replace(QUICK, steps=40)
-    found = price_the_beach(size, looks=2, say=lambda what: context.say(what, 0.5))
+    found = price_the_beach(size, say=lambda what: context.say(what, 0.5))
     return [replace(row, id="beach", note=row.note + _SMALL) for row in beach_rows(found, size)], []
 
 
