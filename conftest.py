@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import gc
 import os
+import tempfile
 from collections.abc import Iterator
 
 os.environ.setdefault("JAX_ENABLE_X64", "1")
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("MPLBACKEND", "agg")
+# What one process of a run has compiled, the others need not: workers and the commands that tests start inherit the folder.
+if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+    _programs = tempfile.TemporaryDirectory(prefix="hurwicz-programs-")  # gone when this process ends
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = _programs.name
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 
 import sys
 import types
+import typing
 from pathlib import Path
+from typing import Any
 
 import jaxtyping
 import pytest
@@ -31,9 +40,36 @@ def _checked_modules() -> list[str]:
 
 # An int is a float wherever a float is asked for, as PEP 484 says and plain beartype does not. The hook wants the checker by name.
 _checker = types.ModuleType("hurwicz_run_time_checks")
-_checker.check = beartype(conf=BeartypeConf(is_pep484_tower=True))  # type: ignore[attr-defined]
+_checker.check = beartype(conf=BeartypeConf(is_pep484_tower=True, violation_type=jaxtyping.TypeCheckError))  # type: ignore[attr-defined]
 sys.modules[_checker.__name__] = _checker
 jaxtyping.install_import_hook(_checked_modules(), f"{_checker.__name__}.check")
+
+_with_shapes = jaxtyping.jaxtyped
+
+
+def _says_a_shape(hint: Any) -> bool:
+    return (isinstance(hint, type) and issubclass(hint, jaxtyping.AbstractArray)) or any(map(_says_a_shape, typing.get_args(hint)))
+
+
+def _checked(function: Any, *, typechecker: Any) -> Any:
+    """What the hook puts on every function: where a signature says no shape, the checker by itself; shapes cost ten times as much.
+
+    A signature with names that only a type checker reads is left to jaxtyping, which leaves those names out.
+    """
+    if isinstance(function, types.FunctionType):
+        if not function.__annotations__:
+            return function
+        try:
+            hints = typing.get_type_hints(function)
+        except Exception:
+            return _with_shapes(function, typechecker=typechecker)
+        if not any(map(_says_a_shape, hints.values())):
+            return typechecker(function)
+    return _with_shapes(function, typechecker=typechecker)
+
+
+# the hook writes ``@jaxtyping.jaxtyped(typechecker=...)`` before every definition, and looks it up there
+jaxtyping.jaxtyped = lambda *, typechecker: lambda function: _checked(function, typechecker=typechecker)
 
 # The Python blocks of every page are run; those of one page share their names, as a reader would expect.
 pytest_collect_file = Sybil(parsers=[PythonCodeBlockParser(), SkipParser()], patterns=["*.md"]).pytest()

@@ -15,7 +15,17 @@ import numpy as np
 from jaxtyping import Float64
 
 from hurwicz._foundation import FloatArray, InputError, float64_scope
-from hurwicz.meanfield import AUCTION_SETTINGS, Market, NetworkRule, PostedPrice, SellingRule, Setting, TableRule, auction_setting
+from hurwicz.meanfield import (
+    AUCTION_SETTINGS,
+    FirstPrice,
+    Market,
+    NetworkRule,
+    PostedPrice,
+    SellingRule,
+    Setting,
+    TableRule,
+    auction_setting,
+)
 from hurwicz.reproductions.amid.beach import BEACH, beach_rows, price_the_beach
 from hurwicz.reproductions.amid.claim import FIGURE_ONLY, Claim
 from hurwicz.reproductions.amid.climbing import climb
@@ -124,13 +134,15 @@ def _compare_markets(setting: Setting, size: Size, say: Say) -> Comparison:
 
 
 def _simple_rules(setting: Setting, markets: Market | None, size: Size, say: Say) -> dict[str, MeanFieldDesign]:
-    from hurwicz.designers import best_posted_prices, best_reserve_schedule, first_price_schedule
+    import jax.numpy as jnp
+
+    from hurwicz.designers import auction_problem, best_posted_prices, best_reserve_schedule, evaluate_design
 
     auction = setting.auction
-    equal = [
-        first_price_schedule(setting, markets=markets, quantities=np.full(auction.rounds, part * auction.supply / auction.rounds)).value
-        for part in _PARTS
-    ]
+    # one problem, so that it is compiled once
+    first_price = auction_problem(setting, FirstPrice(auction.grid), markets=markets)
+    shares = [jnp.full(auction.rounds, part * auction.supply / auction.rounds) for part in _PARTS]
+    equal = [evaluate_design(first_price, {"quantity": share}) for share in shares]
     found = {
         _PLAIN: equal[-1],
         _WITHHELD: max(equal, key=lambda design: design.objective),
