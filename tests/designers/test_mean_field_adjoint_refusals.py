@@ -62,13 +62,23 @@ def test_the_place_of_the_first_nan_is_named(one_state, reward, objective, messa
         ),
         (None, lambda theta, flow: float(theta), "the objective cannot be differentiated"),
         (None, lambda theta, flow: flow[0, 0], "a number from the objective"),
-        (lambda h, flow, theta: jnp.stack([jnp.round(theta), 0.0 * theta])[None], None, "reward of round 0 changes with theta"),
+        (
+            lambda h, flow, theta: jnp.stack([jnp.round(theta), 0.0 * theta])[None],
+            None,
+            "reward of round 0, state 0, action 0 changes with theta",
+        ),
+        (
+            lambda h, flow, theta: jnp.stack([jnp.zeros(()), jnp.where(h == 1, jnp.round(theta), 0.0)])[None],
+            None,
+            "reward of round 1, state 0, action 1 changes with theta",
+        ),
+        (lambda h, flow, theta: jnp.zeros((1, 2)), lambda theta, flow: jnp.round(theta), "the objective changes with theta"),
         (lambda h, flow, theta: jnp.zeros((1, 2)), None, "does not depend on theta"),
     ],
-    ids=["numpy", "if", "while", "float", "not a number", "rounding", "constant"],
+    ids=["numpy", "if", "while", "float", "not a number", "rounding", "rounding later", "rounded objective", "constant"],
 )
 def test_a_function_that_cannot_be_differentiated_is_named(one_state, reward, objective, message):
-    game = one_state("hard", reward or (lambda h, flow, theta: jnp.stack([theta, 0.0 * theta])[None]))
+    game = one_state("hard", reward or (lambda h, flow, theta: jnp.stack([theta, 0.0 * theta])[None]), rounds=2)
     worth = objective or (lambda theta, flow: flow[0, 0, 0])
     start = lambda key: jnp.asarray(0.4)  # noqa: E731
     problem = DesignProblem(name="hard", game=game, objective=worth, tau=0.1, start=start, iterations=5, rate=1.0)

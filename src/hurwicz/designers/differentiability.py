@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +15,8 @@ from hurwicz.designers.mean_field_problem import DesignProblem, Theta
 from hurwicz.meanfield import flow_of, records_of, uniform_policy
 
 _REMEDY = "write it in jax.numpy, without Python's if and while on its values, without numpy and without jax.lax.while_loop"
+
+_Named: TypeAlias = tuple[str, tuple[str, ...], Callable[[Theta], Any]]  # a function of theta, what it is, what its axes count
 
 
 def check_traceable(problem: DesignProblem, theta: Theta) -> None:
@@ -41,14 +43,17 @@ def explain_no_slope(problem: DesignProblem, theta: Theta) -> None:
     Raises:
         InputError: always.
     """
-    for what, function in _functions(problem, theta):
+    for what, axes, function in _functions(problem, theta):
         out, pull = jax.vjp(function, theta)
         slopes = jax.tree.leaves(pull(jax.tree.map(jnp.ones_like, out)))
-        if any(bool(jnp.any(slope != 0.0)) for slope in slopes) or not _changes(function, theta, out):
+        if any(bool(jnp.any(slope != 0.0)) for slope in slopes):
+            continue
+        where = _first_change(function, theta, out, axes)
+        if where is None:
             continue
         raise InputError(
-            f"{problem.name}: the {what} changes with theta, but its derivative is 0: theta acts through a rounding, a comparison or an "
-            "argmax only; use a smooth form (a sigmoid, say), or a derivative-free search (zeroth_order, annealing)"
+            f"{problem.name}: the {what}{where} changes with theta, but its derivative is 0: theta acts through a rounding, a comparison "
+            "or an argmax only; use a smooth form (a sigmoid, say), or a derivative-free search (zeroth_order, annealing)"
         )
     raise InputError(
         f"{problem.name}: the derivative of the objective is exactly 0 in every component of the first theta: it does not depend on theta "
@@ -77,27 +82,30 @@ def _formed(problem: DesignProblem, what: str, function: Callable[..., Any], *gi
         raise InputError(f"{problem.name}: the {what} cannot be differentiated by JAX ({reason}); {_REMEDY}") from error
 
 
-def _functions(problem: DesignProblem, theta: Theta) -> Iterator[tuple[str, Callable[[Theta], Any]]]:
+def _functions(problem: DesignProblem, theta: Theta) -> Iterator[_Named]:
     game = problem.game
     flow = flow_of(game, uniform_policy(game), theta)
     records = records_of(game, flow, theta)
     for h in range(game.horizon):
         yield from _of_round(problem, h, flow[h], jax.tree.map(operator.itemgetter(h), records))
-    yield "objective", lambda th: problem.objective(th, flow)
+    yield "objective", (), lambda th: problem.objective(th, flow)
 
 
-def _of_round(problem: DesignProblem, h: int, mass: Any, public: Any) -> Iterator[tuple[str, Callable[[Theta], Any]]]:
+def _of_round(problem: DesignProblem, h: int, mass: Any, public: Any) -> Iterator[_Named]:
     game = problem.game
-    yield f"reward of round {h}", lambda th: game.rewards(h, mass, public, th)
-    yield f"move of round {h}", lambda th: game.moves(h, mass, mass, public, th)
+    yield f"reward of round {h}", ("state", "action"), lambda th: game.rewards(h, mass, public, th)
+    yield f"move of round {h}", ("state",), lambda th: game.moves(h, mass, mass, public, th)
     if game.record is not None:
-        yield f"record of round {h}", lambda th: game.next_record(h, mass, public, th)
+        yield f"record of round {h}", (), lambda th: game.next_record(h, mass, public, th)
 
 
-def _changes(function: Callable[[Theta], Any], theta: Theta, out: Any) -> bool:
+def _first_change(function: Callable[[Theta], Any], theta: Theta, out: Any, axes: tuple[str, ...]) -> str | None:
+    # in words, the first place whose number is another at a nearby theta; None where nothing changes
     for size in (1e-3, 0.03, 1.0):
         for sign in (1.0, -1.0):
             there = function(jax.tree.map(lambda leaf, by=sign * size: leaf + by, theta))
-            if any(not np.array_equal(a, b) for a, b in zip(jax.tree.leaves(there), jax.tree.leaves(out), strict=True)):
-                return True
-    return False
+            for a, b in zip(jax.tree.leaves(there), jax.tree.leaves(out), strict=True):
+                others = np.argwhere(np.asarray(a) != np.asarray(b))
+                if len(others):
+                    return "".join(f", {axis} {at}" for axis, at in zip(axes, others[0].tolist(), strict=False))
+    return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -40,7 +41,7 @@ class AdaptiveMirrorDescent(Iteration):
     Exploitability comes out of the pass that finds the advantages, so that a solver need not ask for it.
 
     Args:
-        rate: the first eta, above 0.
+        rate: the first eta, above 0 and finite.
         memory: advantages that are combined, at least 2.
         patience: growth of |A| in one step up to which it extrapolates, at least 0; at 0 it never does, which suits games with kinks.
         growth: of the rate, at least 1.
@@ -66,9 +67,9 @@ class AdaptiveMirrorDescent(Iteration):
 
     def __post_init__(self) -> None:
         """Refuse parameters that have no meaning."""
-        if not self.rate > 0.0 or self.memory < 2 or not self.patience >= 0.0 or not self.growth >= 1.0:
+        if not 0.0 < self.rate < math.inf or self.memory < 2 or not self.patience >= 0.0 or not self.growth >= 1.0:
             raise InputError(
-                "adaptive mirror descent: expected a rate > 0, memory >= 2, patience >= 0 and growth >= 1, got "
+                "adaptive mirror descent: expected a rate > 0 that is finite, memory >= 2, patience >= 0 and growth >= 1, got "
                 f"{self.rate}, {self.memory}, {self.patience} and {self.growth}"
             )
 

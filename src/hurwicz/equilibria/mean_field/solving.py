@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from hurwicz._foundation import Solution, Status, float64_scope
+from hurwicz._foundation import InputError, Solution, Status, float64_scope
 from hurwicz.equilibria.mean_field.adaptive import AdaptiveMirrorDescent
 from hurwicz.equilibria.mean_field.advancing import advance, begin, first_look, last_look, why_diverged
 from hurwicz.equilibria.mean_field.iterations import DampedFixedPoint, Iterate, Iteration, OnlineMirrorDescent
@@ -158,9 +158,9 @@ def solve_mean_field(
         ``stats`` repeats the names as ``winner`` and ``diverged``; where nothing arrived, ``cause`` says why.
 
     Raises:
-        InputError: no step allowed, or a game that is none along the flows of the uniform policy or of the one that was found: another
-            shape, transition rows that do not sum to one, a negative probability, rewards out of the declared range, a function that JAX
-            cannot trace, what ``inspect`` refuses; with the round and the state.
+        InputError: no step allowed, a tolerance below 0 or NaN, or a game that is none along the flows of the uniform policy or of the one
+            that was found: another shape, transition rows that do not sum to one, a negative probability, rewards out of the declared
+            range, a function that JAX cannot trace, what ``inspect`` refuses; with the round and the state.
         NotFiniteError: the game gives no finite value to the uniform policy; names the round and the state. Where NaN appears later, the
             iterations that met it have diverged, and ``stats["cause"]`` names them.
 
@@ -172,6 +172,11 @@ def solve_mean_field(
 
     Source: Perolat et al. (AAMAS 2022) and Lauriere et al. (2022) for the iterations; stopping by exploitability, in one definition.
     """
+    if most < 1 or every < 1 or not tolerance >= 0.0:
+        raise InputError(
+            f"{problem.game.name}: expected most >= 1, every >= 1 and a tolerance >= 0, got most={most}, every={every} and "
+            f"tolerance={tolerance}"
+        )
     dynamics = MeanFieldDynamics(tuple(iterations), every, tolerance)
     found = drive(problem, dynamics, steps=-(-most // every), tolerance=tolerance, progress=progress)
     status = Status.DIVERGED if found.status is Status.NOT_FINITE else found.status
