@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import inspect
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,9 +14,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hurwicz import mechanisms
 from hurwicz._foundation import InputError
 from hurwicz.audits import Effort, Verdict, audit, replay
-from hurwicz.mechanisms import make, registry
+from hurwicz.mechanisms import check_reports, make, registry
 from hurwicz.settings import PROPERTIES
 
 NAMES = sorted(registry())
@@ -209,6 +212,28 @@ def test_the_page_on_which_to_use_lists_it(name: str) -> None:
     _, table = page.split("<!-- verdicts begin -->")
     assert f"| `{name}` |" in table, "run python docs/tables.py"
     assert registry()[name].family in ("single item", "several units", "combinatorial", "trade", "tasks", "general")
+
+
+@pytest.mark.parametrize(
+    ("reports", "message"),
+    [
+        ([0.5, 0.2], "expected reports by agent"),
+        ({"bidder 1": 0.5, 2: 0.2, "x": 0.1}, r"missing \['bidder 2'\], unknown \[2, 'x'\]"),
+    ],
+)
+def test_reports_that_are_not_by_agent_are_refused_in_words(reports: Any, message: str) -> None:
+    unchecked = inspect.unwrap(check_reports)  # as a program calls it, without the tests' checks of types
+    with pytest.raises(InputError, match=message):
+        unchecked("second price", made("second_price", 1).type_spaces, reports)
+
+
+def test_what_the_table_of_choices_names_can_be_imported_and_audited_by_that_name() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "which-mechanism.md").read_text(encoding="utf-8")
+    table = page.split("## By what you have")[1].split("\n## ")[0]
+    named = set(re.findall(r"`([a-z_]+)`", table))
+    assert len(named) > 40
+    assert named <= set(NAMES)
+    assert set(NAMES) <= set(mechanisms.__all__)
 
 
 @given(data=st.data())

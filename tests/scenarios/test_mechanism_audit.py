@@ -138,10 +138,12 @@ def test_what_is_collected_is_a_row_and_more_than_can_be_is_an_alarm(tmp_path: P
     assert result["revenue"]["error"] == 0.0
     (alarm,) = result["alarms"]
     assert "impossible claim" in alarm
-    code, out, _ = hurwicz("audit", "second_price", "--grid", 5, "--revenue-bound", 0.3, "--out", tmp_path)
-    assert code == 0
-    assert "expected revenue" in out
-    assert "ALARM: impossible claim: expected revenue 0.34 against a bound of 0.3" in out
+    bounded = ["audit", "second_price", "--grid", 5, "--revenue-bound", 0.3, "--out", tmp_path]
+    for asked in ([], ["--property", "DSIC"]):  # a bound that was given is held to, whatever else was asked
+        code, out, _ = hurwicz(*bounded, *asked)
+        assert code == 0
+        assert "expected revenue" in out
+        assert "ALARM: impossible claim: expected revenue 0.34 against a bound of 0.3" in out
 
 
 def test_one_prior_for_all_leaves_room_for_second_names_and_invented_bids() -> None:

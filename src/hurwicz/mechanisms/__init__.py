@@ -14,6 +14,7 @@ from hurwicz.mechanisms.clock_auctions import (
 from hurwicz.mechanisms.combinatorial import (
     combinatorial_affine_maximiser,
     combinatorial_pay_as_bid,
+    combinatorial_procurement,
     combinatorial_vcg,
     core_selecting_auction,
 )
@@ -93,6 +94,7 @@ __all__ = [
     "clock_prices",
     "combinatorial_affine_maximiser",
     "combinatorial_pay_as_bid",
+    "combinatorial_procurement",
     "combinatorial_vcg",
     "contract_net",
     "core_selecting_auction",

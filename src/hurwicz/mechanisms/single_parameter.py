@@ -295,7 +295,7 @@ def batch_of(mechanism: str, agents: Sequence[str], reports: Mapping[str, Any], 
         InputError: agents missing or unknown, reports that are no numbers, another number of axes, batches of different lengths.
     """
     if set(reports) != set(agents):
-        missing, unknown = sorted(set(agents) - set(reports)), sorted(set(reports) - set(agents))
+        missing, unknown = sorted(set(agents) - set(reports)), sorted(set(reports) - set(agents), key=str)
         raise InputError(f"{mechanism}: expected reports from each of {list(agents)}, missing {missing}, unknown {unknown}")
     try:
         each = {name: np.asarray(reports[name], dtype=np.float64) for name in agents}
@@ -311,8 +311,11 @@ def batch_of(mechanism: str, agents: Sequence[str], reports: Mapping[str, Any], 
 
 def check_reports(mechanism: str, spaces: Mapping[str, TypeSpace], reports: Mapping[str, Any]) -> None:
     """Raise ``InputError`` unless there is a report in its type space for every agent and for nobody else."""
+    given: object = reports
+    if not isinstance(given, Mapping):
+        raise InputError(f"{mechanism}: expected reports by agent, {{name: report}}, got {given!r}")
     if set(reports) != set(spaces):
-        missing, unknown = sorted(set(spaces) - set(reports)), sorted(set(reports) - set(spaces))
+        missing, unknown = sorted(set(spaces) - set(reports)), sorted(set(reports) - set(spaces), key=str)
         raise InputError(f"{mechanism}: expected one report from each of {list(spaces)}, missing {missing}, unknown {unknown}")
     for name, space in spaces.items():
         if not space.contains(reports[name]):

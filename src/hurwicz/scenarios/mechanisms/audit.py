@@ -33,7 +33,7 @@ def run_audit(scenario: AuditScenario, _name: str, progress: Progress) -> Run:
     with in_own_words(recipe.mechanism):
         findings = audit(
             mechanism,
-            scenario.properties,
+            _asked(scenario),
             prior=prior,
             revenue_bound=scenario.revenue_bound,
             effort=scenario.effort,
@@ -70,6 +70,14 @@ def run_audit(scenario: AuditScenario, _name: str, progress: Progress) -> Run:
         add_equilibrium(page, equilibrium)
     add_effort(page, mechanism, findings)
     return Run(result, page, _tables(recipe, mechanism, findings, claims, result), attachments=witness_files(recipe, findings))
+
+
+def _asked(scenario: AuditScenario) -> Sequence[str] | None:
+    """The properties named, and the alarm of a bound where one was given: it is not passed over for what else was asked."""
+    named = scenario.properties
+    if named is None or scenario.revenue_bound is None or Property.REVENUE_WITHIN_BOUND in named:
+        return named
+    return [*named, Property.REVENUE_WITHIN_BOUND.value]
 
 
 def _untruthful(findings: Sequence[Finding]) -> bool:
