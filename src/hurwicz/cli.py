@@ -143,6 +143,10 @@ def equilibrium(
     option: _OptionOption = None,
     tolerance: Annotated[float, typer.Option(help="Largest gain from another bid, as a share of the range of bids.")] = 1e-4,
     seconds: Annotated[float, typer.Option(help="Time that the search may take.")] = 60.0,
+    bid_range: Annotated[
+        tuple[float, float] | None,
+        typer.Option(help="Least and greatest bid, e.g. 0 2; that of the types if left out, and more where bidders press on it."),
+    ] = None,
     seed: _SeedOption = 0,
     out: Annotated[Path | None, typer.Option(help="Folder for result.json and report.html; out/NAME-equilibrium if left out.")] = None,
     as_json: AsJson = False,
@@ -151,7 +155,8 @@ def equilibrium(
     from hurwicz.scenarios.loading import build_scenario
 
     given = _mechanism_keys(mechanism, agents, prior, grid, option)
-    scenario = build_scenario("equilibrium", given | {"tolerance": tolerance, "seconds": seconds, "seed": seed})
+    given |= {"tolerance": tolerance, "seconds": seconds, "seed": seed} | ({"bid_range": list(bid_range)} if bid_range else {})
+    scenario = build_scenario("equilibrium", given)
     name = mechanism.rpartition(":")[2] if ".py:" in mechanism else mechanism
     _run(scenario, name, out or Path("out", f"{name}-equilibrium"), as_json)
 

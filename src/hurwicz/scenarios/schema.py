@@ -237,6 +237,12 @@ class EquilibriumScenario(MechanismTable):
     kind: Literal["equilibrium"] = Field("equilibrium", description='"equilibrium"')
     tolerance: Positive = Field(1e-4, description="largest gain of any type from another bid, as a share of the range of bids")
     seconds: Positive = Field(60.0, description="time that the search may take (exit code 3 where it was too short)")
+    bid_range: list[float] | None = Field(
+        None,
+        min_length=2,
+        max_length=2,
+        description="least and greatest bid; that of the types if left out, and more where bidders press on it",
+    )
 
 
 AuctionRule = Literal["vcg", "core", "pay_as_bid"]
@@ -292,7 +298,7 @@ def _for_sale(number: int, bid: BundleBid, goods: list[str] | None) -> None:
         units, asked = 1 if goods is None else goods.count(good), bid.goods.count(good)
         if not units:
             near = difflib.get_close_matches(good, goods or [], n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"for sale are {', '.join(sorted(set(goods or ())))}"
+            hint = f"did you mean {near[0]!r}?" if near else f"for sale are {', '.join(sorted(set(goods or ()))) or 'no goods'}"
             raise ValueError(f"{wanted}; got {good!r}, {hint}")
         if asked > units:
             remedy = "name it under goods once for each unit" if goods is None else "put more under goods, or take it out of the bid"

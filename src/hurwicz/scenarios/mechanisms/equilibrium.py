@@ -40,7 +40,14 @@ def run_equilibrium(scenario: EquilibriumScenario, name: str, progress: Progress
     recipe = Recipe.of(scenario)
     mechanism = make_mechanism(recipe)
     with in_own_words(recipe.mechanism):
-        found = equilibrium_of(mechanism, seconds=scenario.seconds, tolerance=scenario.tolerance, seed=scenario.seed, progress=progress)
+        found = equilibrium_of(
+            mechanism,
+            seconds=scenario.seconds,
+            tolerance=scenario.tolerance,
+            bid_range=None if scenario.bid_range is None else (scenario.bid_range[0], scenario.bid_range[1]),
+            seed=scenario.seed,
+            progress=progress,
+        )
     about = {"name": str(getattr(mechanism, "name", recipe.name)), "formula": str(getattr(mechanism, "formula", ""))}
     result = {"mechanism": recipe.to_dict() | about, "agents": list(mechanism.agents), "equilibrium": found}
     page = Page(f"Equilibrium of {about['name']}", f"{how_many(mechanism.agents)}, prior {', '.join(recipe.prior)}")
@@ -56,6 +63,7 @@ def equilibrium_of(
     *,
     seconds: float,
     tolerance: float,
+    bid_range: tuple[float, float] | None = None,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
@@ -65,6 +73,7 @@ def equilibrium_of(
         mechanism: single-parameter with independent types; of any other, see :func:`report_equilibrium_of`.
         seconds: time that the search may take.
         tolerance: largest gain wanted, as a share of the range of bids.
+        bid_range: least and greatest bid; that of the types if omitted, and more where bidders press on it.
         seed: of every random choice.
         progress: called with the round and the fraction of the time used.
 
@@ -74,7 +83,7 @@ def equilibrium_of(
         out, what was reached, with the certificate that it has.
 
     Raises:
-        InputError: types that no search fits.
+        InputError: types that no search fits, or a range of bids where reports are several numbers.
 
     Example:
         >>> from hurwicz.mechanisms import first_price
@@ -83,12 +92,18 @@ def equilibrium_of(
         (0.33333, 'every agent')
     """
     if not isinstance(mechanism, SingleParameterMechanism) or not isinstance(mechanism.prior, ProductPrior):
+        if bid_range is not None:
+            raise InputError(
+                "equilibrium: expected bid_range where an agent bids one number; here it reports a type, among those there are"
+            )
         return report_equilibrium_of(mechanism, seconds=seconds, tolerance=tolerance, seed=seed, progress=progress)
     from hurwicz.equilibria import bayes_nash
 
     began = time.perf_counter()
     watched = _watched(began, seconds, progress)
-    solution = bayes_nash(mechanism, strict=False, tolerance=tolerance / _FINER, seed=seed, time_limit=seconds, progress=watched)
+    solution = bayes_nash(
+        mechanism, strict=False, tolerance=tolerance / _FINER, bid_range=bid_range, seed=seed, time_limit=seconds, progress=watched
+    )
     found = solution.value
     limit = _FINER * solution.stats["tolerance"]
     reached = bool(found.certificate.epsilon <= limit)
