@@ -55,7 +55,7 @@ def test_rules_are_refuted_repairs_stand_and_the_harm_is_as_described(ran: Any) 
         assert harm["success rate with an empty agent"] == 0.0
         assert harm["what an honest winner earns a task"] == pytest.approx(-0.1, abs=0.01)  # E[min of 4] / 2
         assert harm["what boasting earns the empty agent a task under the repair"] < -0.3
-        assert result["second"]["DSIC"].verdict is Verdict.NOT_REFUTED
+        assert result["second"]["DSIC"].verdict is Verdict.PROVED
         assert result["second"]["efficiency"].verdict is Verdict.REFUTED
     again = script["simulate"](draws=2_000, seed=3)
     assert again == script["simulate"](draws=2_000, seed=3)
