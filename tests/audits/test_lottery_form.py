@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hurwicz._foundation import InputError
-from hurwicz.audits import Effort, Verdict, audit
+from hurwicz.audits import Verdict
 from hurwicz.mechanisms import (
     biased_min_work,
     first_price,
@@ -24,16 +24,7 @@ from hurwicz.mechanisms.scheduling import biased_assignment
 from hurwicz.settings import AffineMaximiser, Lottery
 from hurwicz.typespaces import Box, FinitePrior, Interval, Uniform
 
-SMALL = Effort(profiles=60, deviations=9, refinements=2, steps=20, samples=256, max_nodes=256, seconds=600.0)
-ASKED = ["DSIC", "ex_post_IR", "weak_budget_balance"]
-
-
-def judged(mechanism, properties=ASKED):
-    return audit(mechanism, properties, effort=SMALL)
-
-
-def verdicts(mechanism, properties=ASKED):
-    return [f.verdict.value for f in judged(mechanism, properties)]
+from .small_audits import ASKED, judged, verdicts
 
 
 def test_biased_min_work_is_proved_truthful_and_voluntary():

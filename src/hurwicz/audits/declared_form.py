@@ -6,8 +6,9 @@ lines that were looked at, and every proof says how many those were.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from jaxtyping import Float64
@@ -121,6 +122,38 @@ def _nothing_of_its_own(e: Evaluator, prior: Any) -> tuple[Finding | None, str]:
     return replace(proof, property=Property.PLANNER_IR.value, reason=reason), ""
 
 
+_Seen = TypeVar("_Seen")
+
+
+def once(e: Evaluator, kind: type[_Seen], check: Callable[[Evaluator], _Seen]) -> _Seen:
+    """What a form was checked at: for all properties of an audit together, so that it may take as long as three of them."""
+    with e.kept.lock:
+        if e.kept.form is None:
+            e.kept.form = check(e.afresh(part=0.75, most=3.0 * e.effort.seconds))
+        found = e.kept.form
+    assert isinstance(found, kind)
+    return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class Looked:
+    """How far a form was looked at, and what spoke against it.
+
+    Attributes:
+        profiles: how many.
+        misreports: how many.
+        evaluations: outcomes asked for.
+        scale: of values.
+        why: what spoke against the form; empty where nothing did.
+    """
+
+    profiles: int
+    misreports: int
+    evaluations: int
+    scale: float
+    why: str = ""
+
+
 @dataclass(frozen=True)
 class Checked:
     """What a declared affine maximiser was checked at.
@@ -154,13 +187,7 @@ def checked(e: Evaluator, form: AffineMaximiser, prior: Any = None) -> Checked:
     Two things are: that t_i + (1/w_i)(A - w_i v_i) does not move with i's own report, and that no report of i leads to an outcome of a
     greater A.
     """
-    with e.kept.lock:
-        if e.kept.form is None:
-            # once for all properties: it may take as long as three of them
-            e.kept.form = _check(e.afresh(part=0.75, most=3.0 * e.effort.seconds), form, prior)
-        found = e.kept.form
-    assert isinstance(found, Checked)
-    return found
+    return once(e, Checked, lambda alone: _check(alone, form, prior))
 
 
 def _check(e: Evaluator, form: AffineMaximiser, prior: Any) -> Checked:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from hurwicz.audits.declared_form import TRUTH, by_form, looked_at
+from hurwicz.audits.declared_form import TRUTH, Looked, by_form, looked_at, once
 from hurwicz.audits.deviation_search import misreports
 from hurwicz.audits.evaluation import Evaluator
 from hurwicz.audits.finding import Finding, Verdict
@@ -16,25 +16,15 @@ from hurwicz.settings import Lottery
 from hurwicz.typespaces.spaces import same_space
 
 
-@dataclass(frozen=True)
-class CheckedLottery:
-    """What a declared draw was checked at.
+@dataclass(frozen=True, kw_only=True)
+class CheckedLottery(Looked):
+    """What a declared draw was checked at; the outcomes asked of its parts count.
 
     Attributes:
         parts: an evaluator of each mechanism.
-        profiles: how many were looked at.
-        misreports: how many.
-        evaluations: outcomes asked for, those of the parts included.
-        scale: of values.
-        why: what spoke against the declaration; empty where nothing did.
     """
 
-    parts: tuple[Evaluator, ...]
-    profiles: int
-    misreports: int
-    evaluations: int
-    scale: float
-    why: str = ""
+    parts: tuple[Evaluator, ...] = ()
 
 
 def by_lottery(e: Evaluator, form: Lottery, name: str, prior: Any = None) -> tuple[Finding | None, str]:
@@ -49,11 +39,7 @@ def by_lottery(e: Evaluator, form: Lottery, name: str, prior: Any = None) -> tup
     Source:
         N. Nisan and A. Ronen, "Algorithmic mechanism design", Games and Economic Behavior 35 (2001), section 5: universally truthful.
     """
-    with e.kept.lock:
-        if e.kept.form is None:
-            e.kept.form = _check(e.afresh(part=0.75, most=3.0 * e.effort.seconds), form, prior)
-        seen = e.kept.form
-    assert isinstance(seen, CheckedLottery)
+    seen = once(e, CheckedLottery, lambda alone: _check(alone, form, prior))
     if seen.why:
         return None, seen.why
     evaluations, scale, how = seen.evaluations, seen.scale, []
@@ -85,7 +71,7 @@ def _check(e: Evaluator, form: Lottery, prior: Any) -> CheckedLottery:
         part = Evaluator(mechanism, replace(e.effort, in_all=max(e.left, 1e-3)), seed=e.seed)
         if part.agents != e.agents or not all(same_space(part.spaces[n], e.spaces[n]) for n in e.agents):
             why = f"the declared form does not hold: part {k + 1} of the lottery is for other agents or types"
-            return CheckedLottery((), 0, 0, e.evaluations, e.scale, why)
+            return CheckedLottery(profiles=0, misreports=0, evaluations=e.evaluations, scale=e.scale, why=why)
         parts.append(part)
     chances = [float(chance) for chance, _ in form.parts]
     profiles = looked_at(e, prior)
@@ -104,7 +90,9 @@ def _check(e: Evaluator, form: Lottery, prior: Any) -> CheckedLottery:
         why = _apart(e, parts, chances, {**types, agent: lies.reshape(batch * many, *lies.shape[2:])}, types)
         looked += batch * many
     evaluations = e.evaluations + sum(part.evaluations for part in parts)
-    return CheckedLottery(tuple(parts), len(profiles[e.agents[0]]), looked, evaluations, e.scale, why)
+    return CheckedLottery(
+        parts=tuple(parts), profiles=len(profiles[e.agents[0]]), misreports=looked, evaluations=evaluations, scale=e.scale, why=why
+    )
 
 
 def _apart(e: Evaluator, parts: list[Evaluator], chances: list[float], reports: Profiles, types: Profiles) -> str:

@@ -10,7 +10,7 @@ from jaxtyping import Float64
 from numpy.typing import NDArray
 
 from hurwicz._foundation import InputError
-from hurwicz.audits.declared_form import looked_at
+from hurwicz.audits.declared_form import Looked, looked_at, once
 from hurwicz.audits.deviation_search import misreports
 from hurwicz.audits.evaluation import Evaluator
 from hurwicz.audits.finding import Finding, Verdict
@@ -23,29 +23,19 @@ _MOST = 2_000_000  # entries of a table of outcomes against offers
 _Offered = tuple[Float64[np.ndarray, "types batch offers"], Float64[np.ndarray, "batch offers"]]
 
 
-@dataclass(frozen=True)
-class CheckedMenu:
+@dataclass(frozen=True, kw_only=True)
+class CheckedMenu(Looked):
     """What declared menus were checked at.
 
     Attributes:
-        profiles: how many were looked at.
-        misreports: how many.
-        evaluations: outcomes asked for.
-        scale: of values.
         free: the most that an agent's cheapest way of staying out is worth or costs to any type looked at.
         lowest: the lowest price offered.
         priced: how far an outcome's payment is from that of the offer that it is.
-        why: what spoke against the form; empty where nothing did.
     """
 
-    profiles: int
-    misreports: int
-    evaluations: int
-    scale: float
     free: float
     lowest: float
     priced: float
-    why: str = ""
 
 
 def by_menu(e: Evaluator, form: Menu, name: str, prior: Any = None) -> tuple[Finding | None, str]:
@@ -63,11 +53,7 @@ def by_menu(e: Evaluator, form: Menu, name: str, prior: Any = None) -> tuple[Fin
     Source:
         P. Hammond, Review of Economic Studies 46 (1979); R. Guesnerie (1981).
     """
-    with e.kept.lock:
-        if e.kept.form is None:
-            e.kept.form = _check(e.afresh(part=0.75, most=3.0 * e.effort.seconds), form, prior)
-        seen = e.kept.form
-    assert isinstance(seen, CheckedMenu)
+    seen = once(e, CheckedMenu, lambda alone: _check(alone, form, prior))
     if seen.why:
         return None, seen.why
     e.evaluations += seen.evaluations
@@ -124,7 +110,16 @@ def _check(e: Evaluator, form: Menu, prior: Any) -> CheckedMenu:
         priced = max(priced, paid)
         if apart > 10.0 * e.tolerance:
             why = f"the declared form does not hold: what {agent} gets is none of its offers (by {apart:.3g} at reports {shown(told)})"
-    return CheckedMenu(len(profiles[e.agents[0]]), looked, e.evaluations, e.scale, free, lowest, priced, why)
+    return CheckedMenu(
+        profiles=len(profiles[e.agents[0]]),
+        misreports=looked,
+        evaluations=e.evaluations,
+        scale=e.scale,
+        free=free,
+        lowest=lowest,
+        priced=priced,
+        why=why,
+    )
 
 
 def _types(own: NDArray[Any]) -> list[NDArray[Any]]:

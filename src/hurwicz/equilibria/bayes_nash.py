@@ -158,8 +158,7 @@ def bayes_nash(
         raise InputError(f"bayes_nash: expected a tolerance above 0, got {tolerance!r}")
     if time_limit is not None and not time_limit > 0.0:
         raise InputError(f"bayes_nash: expected a time limit above 0 seconds, got {time_limit!r}")
-    if bid_range is not None and not (math.isfinite(bid_range[1] - bid_range[0]) and bid_range[0] < bid_range[1]):
-        raise InputError(f"bayes_nash: expected a bid_range of two finite numbers, the least bid first, got {bid_range!r}")
+    bid_span(mechanism, {}, bid_range)
     search = _Search(
         mechanism=mechanism,
         dynamics=dynamics,

@@ -6,7 +6,7 @@ Shapes: policies and flows (horizon, states, actions). ``tau`` weighs the entrop
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeAlias, TypeVar, cast
+from typing import Any, NamedTuple, TypeAlias, TypeVar, cast
 
 import jax
 import jax.numpy as jnp
@@ -54,7 +54,7 @@ def flow_of(game: MeanFieldGame, policy: Policy, theta: Rules = None) -> Flow:
     return _passage(game, policy, theta)[0]
 
 
-def _passage(game: MeanFieldGame, policy: Policy, theta: Rules) -> tuple[Flow, Public]:
+def _passage(game: MeanFieldGame, policy: Policy, theta: Rules, unroll: int = 1) -> tuple[Flow, Public]:
     # the flow of a policy and the public record at the beginning of every round, in one pass
     def step(at: tuple[Float[Array, " states"], Public], now: Any) -> tuple[tuple[Float[Array, " states"], Public], tuple[Mass, Public]]:
         mu, public = at
@@ -64,7 +64,7 @@ def _passage(game: MeanFieldGame, policy: Policy, theta: Rules) -> tuple[Flow, P
         return (went, recorded(game.next_record(h, mass, public, theta), policy.dtype)), (mass, public)
 
     first = (game.begins(theta).astype(policy.dtype), recorded(game.first_record(theta), policy.dtype))
-    passed: tuple[Flow, Public] = jax.lax.scan(step, first, (jnp.arange(game.horizon), policy))[1]
+    passed: tuple[Flow, Public] = jax.lax.scan(step, first, (jnp.arange(game.horizon), policy), unroll=unroll)[1]
     return passed
 
 
@@ -177,13 +177,36 @@ def exploitability(game: MeanFieldGame, policy: Policy, theta: Rules = None, tau
         >>> float(exploitability(game, all_left))
         1.0
     """
-    return judged(game, policy, theta, tau)[0]
+    return judged(game, policy, theta, tau).exploitability
+
+
+class Judged(NamedTuple):
+    """A policy against its own flow.
+
+    Attributes:
+        exploitability: E(pi).
+        flow: L.
+        records: the public record at the beginning of every round.
+        values: q, of the policy's own actions.
+        noted: what was watched, by round.
+    """
+
+    exploitability: Scalar
+    flow: Flow
+    records: Public
+    values: ActionValues
+    noted: Any
 
 
 def judged(
-    game: MeanFieldGame, policy: Policy, theta: Rules, tau: Weight, watch: tuple[Any, Callable[..., Any]] | None = None
-) -> tuple[Scalar, Flow, Public, Any]:
-    """Exploitability, flow and public records of a policy in two passes; to be compiled by the caller.
+    game: MeanFieldGame,
+    policy: Policy,
+    theta: Rules,
+    tau: Weight,
+    watch: tuple[Any, Callable[..., Any]] | None = None,
+    unroll: int = 1,
+) -> Judged:
+    """All that there is to say of a policy, in one pass there and one back; to be compiled by the caller.
 
     Args:
         game: the game.
@@ -192,27 +215,24 @@ def judged(
         tau: weight of the entropy.
         watch: (start, (carry, mass, policy of the round, reward, transpose of the move) → (carry, noted)): what else is noted of each round
             on the way back, without asking the game's functions again.
-
-    Returns:
-        E(pi), L, the records at the beginning of every round, and what was noted, by round.
+        unroll: rounds that the compiled loops take at once.
     """
-    flow, records = _passage(game, policy, theta)
+    flow, records = _passage(game, policy, theta, unroll)
     start, note = ((), lambda carry, *_: (carry, ())) if watch is None else watch
 
     def step(ahead: Any, now: Any) -> tuple[Any, Any]:
         best, own, carry = ahead
-        h, mass, public, chosen = now
+        h, mass, public, chosen, bonus = now
         expected = _transpose(game, h, mass, public, theta)
         reward = game.rewards(h, mass, public, theta)
         carry, noted = note(carry, mass, chosen, reward, expected)
         q_best, q = reward + expected(best)[0], reward + expected(own)[0]
-        return (greatest(game.masked(q_best), tau), (chosen * q).sum(axis=1) + _weighed_entropy(chosen, tau), carry), noted
+        return (greatest(game.masked(q_best), tau), (chosen * q).sum(axis=1) + bonus, carry), (q, noted)
 
     nothing = jnp.zeros(game.states, policy.dtype)
-    back = (jnp.arange(game.horizon), flow, records, policy)
-    (best, own, _), noted = jax.lax.scan(step, (nothing, nothing, start), back, reverse=True)
-    gain: Scalar = game.begins(theta).astype(best.dtype) @ (best - own)
-    return gain, flow, records, noted
+    back = (jnp.arange(game.horizon), flow, records, policy, _weighed_entropy(policy, tau))
+    (best, own, _), (q, noted) = jax.lax.scan(step, (nothing, nothing, start), back, reverse=True, unroll=unroll)
+    return Judged(game.begins(theta).astype(best.dtype) @ (best - own), flow, records, q, noted)
 
 
 @_compiled_per_game

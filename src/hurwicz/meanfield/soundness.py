@@ -149,7 +149,7 @@ def _seen(game: MeanFieldGame, policy: Any, theta: Any, tau: Any, every_row: Any
         )
         return (chosen * q).sum(axis=1), (*noted, plain)
 
-    gain, flow, records, noted = judged(game, policy, theta, tau, (jnp.zeros(game.states, policy.dtype), watch))
+    gain, flow, records, _, noted = judged(game, policy, theta, tau, (jnp.zeros(game.states, policy.dtype), watch))
     finite, rewards, sums, chance, moved, reach, plain = noted
     # what came out of a round is worth what its transpose says: a move that is not linear in the mass differs from its derivative
     worth = (flow[1:].sum(axis=-1) * plain[:-1]).sum(axis=-1)

@@ -12,11 +12,11 @@ from jaxtyping import Array, Float
 
 from hurwicz._foundation import InputError
 from hurwicz.equilibria.mean_field.iterations import Count, Iterate, Iteration, Table, Weight
-from hurwicz.meanfield import MeanFieldGame, greatest
-from hurwicz.meanfield.evaluation import recorded
+from hurwicz.meanfield import MeanFieldGame
+from hurwicz.meanfield.evaluation import judged
 
 _RIDGE = 1e-10  # relative; keeps the least squares solvable where differences are nearly parallel
-_NEVER = -1e30  # logit of an action that is not legal: finite, so that it may be multiplied by zero
+_SHORT = 4  # rounds up to which loops over them are written out, which runs faster and compiles more slowly
 
 
 class _Iterate(NamedTuple):
@@ -96,11 +96,12 @@ class AdaptiveMirrorDescent(Iteration):
     def step(self, game: MeanFieldGame, iterate: Iterate, t: Count, theta: Any, tau: Weight) -> Iterate:
         """Look at the logits ahead; from what was seen, the next ones."""
         logits = iterate.ahead
-        policy, flow, q, found = _look(game, logits, theta, tau)
-        gain = q - tau * logits
+        policy = jax.nn.softmax(game.masked(logits), axis=-1)
+        seen = judged(game, policy, theta, tau, unroll=game.horizon if game.horizon <= _SHORT else 1)
+        gain = seen.values - tau * logits
         gain = gain - (policy * gain).sum(axis=-1, keepdims=True)
         gain = gain if game.legal is None else jnp.where(jnp.asarray(game.legal), gain, 0.0)
-        weight = jnp.sqrt(flow)
+        weight = jnp.sqrt(seen.flow)
 
         def norm(x: Table) -> Any:
             return jnp.linalg.norm((weight * x).ravel())
@@ -116,7 +117,7 @@ class AdaptiveMirrorDescent(Iteration):
         plain = logits + rate * gain
         ahead = jax.lax.cond(known > 0, lambda: plain - self._extrapolated(points, gains, rate, weight, known), lambda: plain)
         ahead = jnp.where(jnp.isfinite(ahead).all(), ahead, plain)
-        return _Iterate(ahead - ahead.max(axis=-1, keepdims=True), points, gains, rate, found, size, known)
+        return _Iterate(ahead - ahead.max(axis=-1, keepdims=True), points, gains, rate, seen.exploitability, size, known)
 
     def _extrapolated(self, points: Any, gains: Any, rate: Any, weight: Table, known: Any) -> Table:
         use = (jnp.arange(self.memory - 1) < known).astype(weight.dtype)[:, None, None, None]
@@ -138,37 +139,3 @@ def _solved(matrix: Float[Array, "n n"], right: Float[Array, " n"]) -> Float[Arr
         pivot = rows[k] / rows[k, k]
         rows = (rows - rows[:, k, None] * pivot).at[k].set(pivot)
     return rows[:, -1]
-
-
-def _look(game: MeanFieldGame, logits: Table, theta: Any, tau: Weight) -> tuple[Table, Table, Table, Any]:
-    """Policy, its flow, its action values against that flow, and its exploitability: one pass there and one back."""
-    shown = logits if game.legal is None else logits + jnp.where(jnp.asarray(game.legal), 0.0, _NEVER)
-    below = shown - shown.max(axis=-1, keepdims=True)
-    odds = jnp.exp(below)
-    total = odds.sum(axis=-1, keepdims=True)
-    policy = odds / total
-    spent = tau * (below - jnp.log(total))  # tau log pi, without a logarithm of the policy
-    rounds = jnp.arange(game.horizon)
-
-    def onward(at: Any, now: Any) -> Any:
-        mu, public = at
-        h, chosen = now
-        mass = mu[:, None] * chosen
-        went = game.moves(h, mass, mass, public, theta).astype(policy.dtype)
-        return (went, recorded(game.next_record(h, mass, public, theta), policy.dtype)), (mass, public)
-
-    def backward(ahead: Any, now: Any) -> Any:
-        best, own = ahead
-        h, mass, public, chosen, cost = now
-        turned = jax.vjp(lambda part: game.moves(h, part, mass, public, theta), mass)[1]
-        reward = game.rewards(h, mass, public, theta)
-        q = reward + turned(own)[0]
-        return (greatest(game.masked(reward + turned(best)[0]), tau), (chosen * (q - cost)).sum(axis=-1)), q
-
-    begin = game.begins(theta).astype(policy.dtype)
-    unroll = game.horizon if game.horizon <= 4 else 1
-    flow, records = jax.lax.scan(onward, (begin, recorded(game.first_record(theta), policy.dtype)), (rounds, policy), unroll=unroll)[1]
-    nothing = jnp.zeros(game.states, policy.dtype)
-    back = (rounds, flow, records, policy, spent)
-    (best, own), q = jax.lax.scan(backward, (nothing, nothing), back, reverse=True, unroll=unroll)
-    return policy, flow, q, begin @ (best - own)
