@@ -1,15 +1,21 @@
-"""Tests and examples run in float64, with the shapes in signatures checked at every call."""
+"""Tests and examples run in float64, with the types and shapes in signatures checked."""
 
 from __future__ import annotations
 
+import functools
 import gc
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 os.environ.setdefault("JAX_ENABLE_X64", "1")
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("MPLBACKEND", "agg")
+# Most of a test of JAX is its compilation, which takes half as long where XLA does not labour to make loops fast. What a user's XLA does:
+# XLA_FLAGS= make test
+os.environ.setdefault(
+    "XLA_FLAGS", "--xla_cpu_use_fusion_emitters=false --xla_llvm_disable_expensive_passes=true --xla_cpu_parallel_codegen_split_count=1"
+)
 # What one process of a run has compiled, the others need not: workers and the commands that tests start inherit the folder.
 if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
     _programs = tempfile.TemporaryDirectory(prefix="hurwicz-programs-")  # gone when this process ends
@@ -65,7 +71,34 @@ def _checked(function: Any, *, typechecker: Any) -> Any:
             return _with_shapes(function, typechecker=typechecker)
         if not any(map(_says_a_shape, hints.values())):
             return typechecker(function)
-    return _with_shapes(function, typechecker=typechecker)
+    checked = _with_shapes(function, typechecker=typechecker)
+    return _at_first(checked, function) if isinstance(function, types.FunctionType) else checked
+
+
+_ENOUGH = 100  # calls of a function in one test; what is called more often is called in a loop, and checking took most of its time
+_tests = [0]  # how many have begun
+
+
+def _at_first(checked: Callable[..., Any], plain: Callable[..., Any]) -> Callable[..., Any]:
+    """The function with its shapes checked at its first calls in every test."""
+    test, calls = 0, 0
+
+    @functools.wraps(plain)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        nonlocal test, calls
+        if test != _tests[0]:
+            test, calls = _tests[0], 0
+        if calls == _ENOUGH:
+            return plain(*args, **kwargs)
+        calls += 1
+        return checked(*args, **kwargs)
+
+    return call
+
+
+def pytest_runtest_setup() -> None:
+    """Another test begins."""
+    _tests[0] += 1
 
 
 # the hook writes ``@jaxtyping.jaxtyped(typechecker=...)`` before every definition, and looks it up there

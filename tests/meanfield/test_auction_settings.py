@@ -93,6 +93,13 @@ def test_drift_and_first_distribution_by_hand():
     assert hyperbolic_discount(3, 0.5).tolist() == [1.0, 1 / 1.5, 0.5]
 
 
+@pytest.mark.parametrize(("grid", "least", "most"), [(20, 5e-4, 7e-4), (50, 0.2, 0.25)])
+def test_a_grid_coarser_than_the_drift_is_another_game(grid, least, most):
+    # what the size of the long runs rests on: from 1 / grid, on to 1.2 / grid with a deviation of .01
+    rises = np.asarray(auction_setting("A8", grid=grid).auction.drift)[1, 2:].sum()
+    assert least < rises < most
+
+
 def myerson_by_linear_program(auction, revenue, welfare):
     """Direct mechanisms x(v), t(v) of risk-neutral bidders with every incentive constraint: the second route to the ceiling."""
     n, values, share = auction.grid, auction.values, auction.begins

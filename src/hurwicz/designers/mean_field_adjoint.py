@@ -16,9 +16,9 @@ import optax
 from hurwicz._foundation import InputError, Solution, float64_scope
 from hurwicz.designers.derivative_free import normal_like
 from hurwicz.designers.differentiability import check_traceable, explain_no_slope
-from hurwicz.designers.mean_field_problem import DesignProblem, MeanFieldDesign, Theta, as_rules, value_of
+from hurwicz.designers.mean_field_problem import DesignProblem, MeanFieldDesign, Theta, value_of
 from hurwicz.designers.optimisers import fingerprint, refused_by_name, stepper
-from hurwicz.designers.searching import Move, Progress, Visited, run_search
+from hurwicz.designers.searching import Move, Progress, Visited, first_theta, run_search
 
 
 def meanfield_adjoint(
@@ -89,8 +89,8 @@ def meanfield_adjoint(
     described = f"Adam, cosine over {steps} steps" if optimiser is None else "an optimiser of one's own"
     if optimiser is not None and checkpoint is not None:
         with float64_scope(), refused_by_name(problem):
-            theta = problem.start(jax.random.key(seed)) if start is None else start
-            described += f", {fingerprint(optimiser, as_rules(problem, theta))}"
+            start = first_theta(problem, seed, start)
+            described += f", {fingerprint(optimiser, start)}"
     if smoothing:
         described += f", smoothed by {smoothing:g} over {samples} samples"
     if entropy is not None:

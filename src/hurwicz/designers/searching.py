@@ -161,9 +161,13 @@ def _settled_best(problem: DesignProblem, begun: Theta, at: _At, seed: int) -> M
     return first if first.objective > found.objective or not np.isfinite(found.objective) else found
 
 
+def first_theta(problem: DesignProblem, seed: int, start: Theta | None) -> Theta:
+    """Where a search begins: at the given theta, or at the problem's own start for that seed."""
+    return as_rules(problem, problem.start(jax.random.fold_in(jax.random.key(seed), 0)) if start is None else start)
+
+
 def _begin(problem: DesignProblem, search: Search, seed: int, start: Theta | None) -> _At:
-    theta = problem.start(jax.random.fold_in(jax.random.key(seed), 0)) if start is None else start
-    theta = as_rules(problem, theta)
+    theta = first_theta(problem, seed, start)
     state = search.init(problem, theta)  # a function that cannot be differentiated is named here
     ensure_sound(problem.game, theta)
     return _At(0, theta, state, theta, -np.inf, ())

@@ -93,9 +93,8 @@ def make(name: str, agents: Any = 2, **options: Any) -> DirectMechanism:
         InputError: an unknown name or option, with the nearest known ones.
 
     Example:
-        >>> import pytest
-        >>> with pytest.raises(InputError, match="unknown mechanism"):
-        ...     make("thirteenth_price", 2)
+        >>> make("second_price", ("ada", "bob")).agents
+        ('ada', 'bob')
     """
     import difflib
 

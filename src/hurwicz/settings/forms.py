@@ -134,9 +134,9 @@ class Lottery:
         InputError: no parts, or chances that are none.
 
     Example:
-        >>> import pytest
-        >>> with pytest.raises(InputError, match="chances above 0 that sum to 1"):
-        ...     Lottery([])
+        >>> from hurwicz.mechanisms import make
+        >>> Lottery([(0.25, make("first_price", 2)), (0.75, make("second_price", 2))]).parts[1][0]
+        0.75
 
     Source:
         N. Nisan and A. Ronen, "Algorithmic mechanism design", Games and Economic Behavior 35 (2001), section 5.
