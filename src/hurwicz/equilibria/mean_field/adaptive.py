@@ -67,10 +67,9 @@ class AdaptiveMirrorDescent(Iteration):
 
     def __post_init__(self) -> None:
         """Refuse parameters that have no meaning."""
-        whole = isinstance(self.memory, int) and self.memory >= 2
-        if not (0.0 < self.rate < math.inf and whole and self.patience >= 0.0 and self.growth >= 1.0):
+        if not 0.0 < self.rate < math.inf or self.memory < 2 or not self.patience >= 0.0 or not self.growth >= 1.0:
             raise InputError(
-                "adaptive mirror descent: expected a rate > 0 that is finite, a whole memory >= 2, patience >= 0 and growth >= 1, got "
+                "adaptive mirror descent: expected a rate > 0 that is finite, memory >= 2, patience >= 0 and growth >= 1, got "
                 f"{self.rate}, {self.memory}, {self.patience} and {self.growth}"
             )
 
