@@ -11,11 +11,9 @@ from collections.abc import Callable, Iterator
 os.environ.setdefault("JAX_ENABLE_X64", "1")
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("MPLBACKEND", "agg")
-# Most of a test of JAX is its compilation, which takes half as long where XLA does not labour to make loops fast. What a user's XLA does:
+# Most of a test of JAX is its compilation, a third of the time where XLA does not labour to make loops fast. As XLA is for users:
 # XLA_FLAGS= make test
-os.environ.setdefault(
-    "XLA_FLAGS", "--xla_cpu_use_fusion_emitters=false --xla_llvm_disable_expensive_passes=true --xla_cpu_parallel_codegen_split_count=1"
-)
+os.environ.setdefault("XLA_FLAGS", "--xla_cpu_use_fusion_emitters=false --xla_backend_optimization_level=0")
 # What one process of a run has compiled, the others need not: workers and the commands that tests start inherit the folder.
 if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
     _programs = tempfile.TemporaryDirectory(prefix="hurwicz-programs-")  # gone when this process ends

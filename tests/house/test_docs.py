@@ -12,8 +12,10 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-# These take minutes by design, or read what those write; the tests of their rooms run what they do.
-LONG = re.compile(r"^(make |pip |git |hurwicz reproduce mbi(?! --only)|python -m (benchmarks|hurwicz.reproductions))")
+# These take minutes by design, or read what those write; the tests of their rooms run what they do. The grid is what `make run` runs.
+LONG = re.compile(
+    r"^(make |pip |git |hurwicz run examples/case118|hurwicz reproduce mbi(?! --only)|python -m (benchmarks|hurwicz.reproductions))"
+)
 
 
 def _blocks() -> list[tuple[str, tuple[str, ...]]]:

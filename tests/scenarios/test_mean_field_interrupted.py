@@ -221,7 +221,7 @@ def test_a_second_seed_that_is_stopped_leaves_the_first(tmp_path: Path) -> None:
 def test_an_auction_stopped_by_hand_goes_on_and_is_audited_among_few_players(tmp_path: Path, hurwicz: Command) -> None:
     example = (ROOT / "examples" / "batched_auction.toml").read_text()
     assert "\nsteps = 40\n" in example
-    small = {"grid": 6, "tau": 0.02, "iterations": 2000, "evaluations": 2, "players": [3, 6]}
+    small = {"grid": 6, "tau": 0.02, "iterations": 400, "evaluations": 2, "players": [3, 6]}
     example = example.replace("players = [10, 100, 1000]", "")
     scenario, out = tmp_path / "s.toml", tmp_path / "out"
     scenario.write_text(example.replace("\nsteps = 40\n", "\nsteps = 30\n") + "".join(f"{k} = {json.dumps(v)}\n" for k, v in small.items()))

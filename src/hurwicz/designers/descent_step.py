@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from hurwicz.equilibria.mean_field.iterations import mirror_step
@@ -54,21 +55,26 @@ def run_checkpointed(step: Step, zeta: Logits, rules: Any, steps: int, segment: 
     Source: Corecco et al. (arXiv 2510.21442), section 4; checkpoints after Griewank and Walther.
     """
     whole, rest = divmod(steps, segment)
+    # the loops are told their lengths: were they part of the program, it would hold the steps of the odd segment a second time
+    lengths = np.asarray([rest] * (rest > 0) + [segment] * whole)
 
     def onward(start: Logits, given: Any) -> tuple[Logits, Any]:
-        begun = run_steps(step, start, given, rest) if rest else start
-        last, kept = jax.lax.scan(lambda z, _: (run_steps(step, z, given, segment), z), begun, None, length=whole)
+        def one(z: Logits, length: Any) -> tuple[Logits, Logits]:
+            return jax.lax.fori_loop(0, length, lambda _, now: step(now, given), z), z
+
+        last, kept = jax.lax.scan(one, start, lengths)
         return last, kept
 
-    def pull_back(start: Logits, given: Any, adjoint: Any, length: int) -> Any:
-        visited = jax.lax.scan(lambda z, _: (step(z, given), z), start, None, length=length)[1]
+    def pull_back(start: Logits, given: Any, adjoint: Any, length: Any) -> Any:
+        room = jnp.zeros((segment, *start.shape), start.dtype).at[0].set(start)
+        visited = jax.lax.fori_loop(1, length, lambda t, seen: seen.at[t].set(step(seen[t - 1], given)), room)
 
-        def one(carried: Any, at: Logits) -> Any:
+        def one(back: Any, carried: Any) -> Any:
             a, s = carried
-            back, slope = jax.vjp(step, at, given)[1](a)
-            return (back, jax.tree.map(jnp.add, s, slope)), None
+            before, slope = jax.vjp(step, visited[length - 1 - back], given)[1](a)
+            return before, jax.tree.map(jnp.add, s, slope)
 
-        return jax.lax.scan(one, adjoint, visited, reverse=True)[0]
+        return jax.lax.fori_loop(0, length, one, adjoint)
 
     @jax.custom_vjp
     def run(start: Logits, given: Any) -> Logits:
@@ -76,13 +82,12 @@ def run_checkpointed(step: Step, zeta: Logits, rules: Any, steps: int, segment: 
 
     def forward(start: Logits, given: Any) -> Any:
         last, kept = onward(start, given)
-        return last, (start, given, kept)
+        return last, (given, kept)
 
     def backward(held: Any, cotangent: Logits) -> Any:
-        start, given, kept = held
+        given, kept = held
         adjoint = (cotangent, jax.tree.map(jnp.zeros_like, given))
-        adjoint = jax.lax.scan(lambda a, z: (pull_back(z, given, a, segment), None), adjoint, kept, reverse=True)[0]
-        return pull_back(start, given, adjoint, rest) if rest else adjoint
+        return jax.lax.scan(lambda a, at: (pull_back(at[0], given, a, at[1]), None), adjoint, (kept, lengths), reverse=True)[0]
 
     run.defvjp(forward, backward)
     return run(zeta, rules)

@@ -64,8 +64,8 @@ def reproduce(
         InputError: an unknown id.
 
     Example:
-        >>> [(row.id, row.agrees) for row in reproduce(only=["gradients"])][:1]
-        [('gradients', True)]
+        >>> [row.agrees for row in reproduce(only=["finite"])]
+        [True, True]
 
     Source: Corecco et al. (arXiv 2510.21442), section 5 and table 2.
     """
