@@ -1,4 +1,4 @@
-"""``python -m benchmarks``: every table of docs/scale.md, from one run on this machine."""
+"""``python -m benchmarks``: the tables that docs/benchmarks.md lists, from one run on this machine."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the benchmarks named, print their tables, write their rows; 1 if one failed."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--only", action="append", choices=NAMES, help="run this one (may be given again)")
-    parser.add_argument("--quick", action="store_true", help="smaller sizes: about a quarter of an hour in all")
+    parser.add_argument("--quick", action="store_true", help="smaller sizes: about twenty minutes in all")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write machine, versions, date and all rows")
     options = parser.parse_args(arguments)
     # One JAX device a core, so that shard_map has something to share out; must be set before JAX starts.

@@ -50,3 +50,11 @@ def test_every_figure_that_a_page_shows_exists() -> None:
     for page in PAGES:
         for target in re.findall(r"!\[[^\]]*\]\(([^)]+)\)", page.read_text(encoding="utf-8")):
             assert (page.parent / target).exists(), f"{page.name} shows {target}"
+
+
+def test_the_page_of_benchmarks_lists_them_all() -> None:
+    listed = re.findall(r"^\| `(\w+)` \|", (ROOT / "docs" / "benchmarks.md").read_text(encoding="utf-8"), re.MULTILINE)
+    source = (ROOT / "benchmarks" / "__main__.py").read_text(encoding="utf-8")
+    names = re.search(r"NAMES = \((.*?)\)", source, re.DOTALL)
+    assert names
+    assert listed == re.findall(r'"(\w+)"', names[1])
