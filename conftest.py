@@ -64,10 +64,10 @@ def _checked(function: Any, *, typechecker: Any) -> Any:
         if not function.__annotations__:
             return function
         try:
-            hints = typing.get_type_hints(function)
+            shaped = any(map(_says_a_shape, typing.get_type_hints(function).values()))
         except Exception:
-            return _with_shapes(function, typechecker=typechecker)
-        if not any(map(_says_a_shape, hints.values())):
+            shaped = True
+        if not shaped:
             return typechecker(function)
     checked = _with_shapes(function, typechecker=typechecker)
     return _at_first(checked, function) if isinstance(function, types.FunctionType) else checked
@@ -86,7 +86,7 @@ def _at_first(checked: Callable[..., Any], plain: Callable[..., Any]) -> Callabl
         nonlocal test, calls
         if test != _tests[0]:
             test, calls = _tests[0], 0
-        if calls == _ENOUGH:
+        if calls >= _ENOUGH:
             return plain(*args, **kwargs)
         calls += 1
         return checked(*args, **kwargs)
