@@ -60,17 +60,15 @@ def _checked(function: Any, *, typechecker: Any) -> Any:
 
     A signature with names that only a type checker reads is left to jaxtyping, which leaves those names out.
     """
-    if isinstance(function, types.FunctionType):
-        if not function.__annotations__:
-            return function
-        try:
-            shaped = any(map(_says_a_shape, typing.get_type_hints(function).values()))
-        except Exception:
-            shaped = True
-        if not shaped:
-            return typechecker(function)
-    checked = _with_shapes(function, typechecker=typechecker)
-    return _at_first(checked, function) if isinstance(function, types.FunctionType) else checked
+    if not isinstance(function, types.FunctionType):
+        return _with_shapes(function, typechecker=typechecker)
+    if not function.__annotations__:
+        return function
+    try:
+        shaped = any(map(_says_a_shape, typing.get_type_hints(function).values()))
+    except Exception:
+        shaped = True
+    return _at_first(_with_shapes(function, typechecker=typechecker), function) if shaped else typechecker(function)
 
 
 _ENOUGH = 100  # calls of a function in one test; what is called more often is called in a loop, and checking took most of its time

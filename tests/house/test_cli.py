@@ -139,8 +139,9 @@ def test_files_that_cannot_be_read_or_written(tmp_path: Path, here: Command) -> 
     assert "cannot be written" in done.stderr
 
 
-def test_the_example_of_a_million_agents_runs(tmp_path: Path) -> None:
-    done = hurwicz("run", ROOT / "examples" / "million.toml", "--out", tmp_path)
+@pytest.mark.parametrize("example", ["five_agents", "million"])
+def test_the_other_examples_run(example: str, tmp_path: Path) -> None:
+    done = hurwicz("run", ROOT / "examples" / f"{example}.toml", "--out", tmp_path)
     assert done.returncode == 0, done.stderr
     assert json.loads((tmp_path / "result.json").read_text())["status"] == "optimum"
 

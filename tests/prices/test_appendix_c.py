@@ -115,7 +115,7 @@ def test_c10_the_papers_minimum_is_local_and_the_global_one_is_found():
     best = ((x1 + x2 - 5) ** 2 + 0.5 * np.sin(4 * np.pi * x2) + 0.1 * (x1**2 + x2**2)).min()
     assert best == pytest.approx(0.6905, abs=1e-4)
     for seed in (1, 2):
-        several = coordinate(graph, agents, starts=24, seed=seed)
+        several = coordinate(graph, agents, starts=60, seed=seed)
         assert total_loss(graph, several.value.actions, agents) == pytest.approx(best, abs=1e-7)
         assert several.status is Status.LOCAL_OPTIMUM
         assert several.stats["certificate"] is None

@@ -28,8 +28,6 @@ from hurwicz.mechanisms.combinatorial.local_search import filled, improved
 from hurwicz.mechanisms.combinatorial.packing import Packing
 from hurwicz.mechanisms.combinatorial.relaxation import NO_LIMIT, Point, Relaxation, root_relaxation
 
-MOST_FOR_CUTS = 4_000
-"""Bids of one component beyond which the table of conflicts would not fit: HiGHS takes the component whole."""
 TOLERANCE = 1e-9
 """Of the welfare: what a bound may leave open for an assignment to count as optimal."""
 

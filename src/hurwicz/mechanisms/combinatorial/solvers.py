@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Bool, Int64
 
 from hurwicz._foundation import MissingExtraError, SolverError
-from hurwicz.mechanisms.combinatorial.branch_and_cut import MOST_FOR_CUTS, BranchAndCut, Found, Report
+from hurwicz.mechanisms.combinatorial.branch_and_cut import Found, Report
 from hurwicz.mechanisms.combinatorial.packing import Packing
 
 
@@ -74,25 +74,48 @@ def highs_maximum(
     if solver.getModelStatus() not in (highspy.HighsModelStatus.kOptimal, highspy.HighsModelStatus.kTimeLimit):
         raise SolverError(f"HiGHS stopped with {solver.modelStatusToString(solver.getModelStatus())}; try solver='branch_and_cut'")
     found = np.asarray(solver.getSolution().col_value)
-    bound = float(info.mip_dual_bound) / scale if math.isfinite(info.mip_dual_bound) else float(part.prices.sum())
-    if len(found) and info.primal_solution_status == 2:
-        chosen = tuple(int(j) for j in kept[found > 0.5])
-    else:
-        chosen, at_root = _in_no_time(kept, part, start)
-        bound = min(bound, at_root)
+    whole = len(found) and info.primal_solution_status == 2
+    chosen = tuple(int(j) for j in kept[found > 0.5]) if whole else _by_hand(packing, kept, part, start)
+    bound = float(info.mip_dual_bound) / scale if math.isfinite(info.mip_dual_bound) else relaxed_bound(part)
     value = packing.total(chosen)
     if report is not None:
         report(value, bound)
     return Found(chosen, value, max(value, bound), {"nodes": int(info.mip_node_count)})
 
 
-def _in_no_time(kept: Int64[np.ndarray, " part"], part: Packing, start: Sequence[int]) -> tuple[tuple[int, ...], float]:
-    """What is known where the solver found nothing: the root of our own branch and cut, its bound and what rounding it gives."""
-    if part.size > MOST_FOR_CUTS:
-        return tuple(start), float(part.prices.sum())
-    place = {int(j): k for k, j in enumerate(kept)}
-    root = BranchAndCut(part).maximum(start=[place[j] for j in start if j in place], deadline=time.perf_counter())
-    return tuple(int(kept[j]) for j in root.chosen), root.bound
+def relaxed_bound(part: Packing) -> float:
+    """An upper bound on any assignment, by weak duality: <y, supply> + sum_j max(p_j - <A_j, y>, 0) at the prices y of the linear program.
+
+    What time is left does not matter: it is for when a solver found no bound, and takes a fraction of a second. Whatever y the program
+    ends with, the bound holds.
+    """
+    from scipy.optimize import linprog
+
+    rows: Any = part.uses
+    solved = linprog(-part.prices, A_ub=rows, b_ub=part.supply, bounds=(0.0, 1.0), method="highs")
+    prices = np.maximum(-np.asarray(solved.ineqlin.marginals, dtype=np.float64), 0.0) if solved.status == 0 else np.zeros(len(part.supply))
+    return float(prices @ part.supply + np.maximum(part.prices - part.uses.T @ prices, 0.0).sum())
+
+
+def greedy(part: Packing) -> tuple[int, ...]:
+    """An assignment: bids by price over the root of the units that they take, each if there is room left.
+
+    Source: D. Lehmann, L. O'Callaghan and Y. Shoham, "Truth revelation in approximately efficient combinatorial auctions", JACM 49 (2002).
+    """
+    uses = part.uses.tocsc()
+    left, chosen = part.supply.copy(), []
+    for j in np.argsort(-part.prices / np.sqrt(np.maximum(uses.sum(axis=0), 1.0)), kind="stable"):
+        rows = slice(uses.indptr[j], uses.indptr[j + 1])
+        if np.all(uses.data[rows] <= left[uses.indices[rows]]):
+            left[uses.indices[rows]] -= uses.data[rows]
+            chosen.append(int(j))
+    return tuple(chosen)
+
+
+def _by_hand(packing: Packing, kept: Int64[np.ndarray, " part"], part: Packing, start: Sequence[int]) -> tuple[int, ...]:
+    """What is known without the solver: the start, or the greedy assignment where that is worth more."""
+    quick = tuple(int(kept[j]) for j in greedy(part))
+    return max((tuple(start), quick), key=packing.total)
 
 
 def cp_sat_maximum(
@@ -127,12 +150,11 @@ def cp_sat_maximum(
     answer = ask_cp_sat(problem)
     if answer["status"] not in ("OPTIMAL", "FEASIBLE", "UNKNOWN"):
         raise SolverError(f"CP-SAT stopped with {answer['status']}; try solver='branch_and_cut'")
-    if answer["chosen"] is None:
-        chosen, bound = _in_no_time(kept, part, start)
-    else:
-        # Rounding moved each price by at most half a unit of the scaled prices.
-        chosen, bound = tuple(int(kept[k]) for k in answer["chosen"]), (float(answer["bound"]) + 0.5 * part.size) / scale
+    nothing = answer["chosen"] is None
+    chosen = _by_hand(packing, kept, part, start) if nothing else tuple(int(kept[k]) for k in answer["chosen"])
     value = packing.total(chosen)
+    # Rounding moved each price by at most half a unit of the scaled prices.
+    bound = relaxed_bound(part) if nothing else (float(answer["bound"]) + 0.5 * part.size) / scale
     if report is not None:
         report(value, bound)
     return Found(chosen, value, max(value, bound), {"nodes": int(answer["branches"])})

@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias
 
 from hurwicz._foundation import InputError, Solution, Status
 from hurwicz.mechanisms.combinatorial.auction import Assignment, CombinatorialAuction
-from hurwicz.mechanisms.combinatorial.branch_and_cut import MOST_FOR_CUTS, BranchAndCut, Found, Report
+from hurwicz.mechanisms.combinatorial.branch_and_cut import BranchAndCut, Found, Report
 from hurwicz.mechanisms.combinatorial.packing import Packing, Prepared, prepare
 from hurwicz.mechanisms.combinatorial.solvers import cp_sat_maximum, highs_maximum
 
@@ -18,6 +18,8 @@ Solver: TypeAlias = Literal["branch_and_cut", "highs", "cp_sat"]
 Progress: TypeAlias = Callable[[str, float], None]
 
 SOLVERS: tuple[str, ...] = ("branch_and_cut", "highs", "cp_sat")
+MOST_FOR_CUTS = 4_000
+"""Bids of one component beyond which the table of conflicts would not fit: HiGHS takes the component whole."""
 PROVED = 1e-7
 """Of the welfare: the gap that counts as none."""
 
