@@ -15,7 +15,8 @@ Finite = Annotated[float, Field(allow_inf_nan=False)]
 class Table(BaseModel):
     """A table of the file: no unknown keys, no number out of text, no NaN."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    # Built at the first file: most commands that name a mechanism read none.
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True)
 
 
 def beside(path: str, context: Mapping[str, Any] | None) -> str:
