@@ -370,7 +370,7 @@ def _console() -> Any:
 def _progress() -> Iterator[Callable[[str, float], None]]:
     """A bar on standard error, from a callback ``(what, fraction done)``; silent where that is not a terminal."""
     if not sys.stderr.isatty():
-        yield lambda what, fraction: None
+        yield lambda *_: None
         return
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn

@@ -49,6 +49,16 @@ def test_second_price_is_proved_and_says_what_it_declares(tmp_path: Path) -> Non
     assert run.attachments == {}
 
 
+def test_a_refutation_of_an_earlier_audit_does_not_outlive_it(tmp_path: Path) -> None:
+    keys = {"agents": 2, "properties": ["DSIC"], "equilibrium": False}
+    mine = tmp_path / "mine.json"
+    mine.write_text("{}")
+    for mechanism, left in (("first_price", ["witness-DSIC.json"]), ("second_price", [])):
+        run_scenario(build_scenario("audit", {"mechanism": mechanism, **keys}), out=tmp_path)
+        assert [path.name for path in tmp_path.glob("witness*")] == left
+    assert mine.exists()
+
+
 def test_findings_are_the_same_whoever_looks_and_a_kept_audit_goes_on(tmp_path: Path, hurwicz: Command) -> None:
     def audited(*more: object) -> list[dict[str, Any]]:
         code, out, err = hurwicz(

@@ -30,6 +30,7 @@ class Run:
         converged: False where the method stopped early; ``message`` then says why, and ``result`` is what it reached.
         files: the files written.
         attachments: further files to write beside the result: name → content.
+        replaces: pattern of the files that an earlier run may have attached; those not attached now are removed.
         interrupted: True where it was stopped by hand; ``result`` is then the best so far, and ``message`` says how to go on.
         kept: False where it was stopped before there was anything to write: files of an earlier run stay as they are.
     """
@@ -41,6 +42,7 @@ class Run:
     message: str = ""
     files: list[Path] = field(default_factory=list)
     attachments: dict[str, str] = field(default_factory=dict)
+    replaces: str = ""
     interrupted: bool = False
     kept: bool = True
 
@@ -79,6 +81,8 @@ def run_scenario(
         result = json.dumps(run.result, indent=2, allow_nan=False) + "\n"
         contents = {"result.json": result, **run.attachments, "report.html": html}
         run.files.extend(_write_whole(out, contents))
+        for stale in set(out.glob(run.replaces) if run.replaces else ()) - set(run.files):
+            stale.unlink(missing_ok=True)
     return run
 
 

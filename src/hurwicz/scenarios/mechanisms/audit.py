@@ -15,7 +15,7 @@ from hurwicz.mechanisms import registry
 from hurwicz.scenarios.mechanisms.audit_page import add_effort, audit_page, said, words
 from hurwicz.scenarios.mechanisms.making import Recipe, common_prior, declared, how_many, make_mechanism
 from hurwicz.scenarios.mechanisms.own_file import in_own_words
-from hurwicz.scenarios.mechanisms.witness import witness_files
+from hurwicz.scenarios.mechanisms.witness import WITNESS_FILE, witness_files
 from hurwicz.scenarios.running import Progress, Run
 from hurwicz.scenarios.schema import AuditScenario
 from hurwicz.settings import Claim, DirectMechanism, JointPrior, Property
@@ -69,7 +69,8 @@ def run_audit(scenario: AuditScenario, _name: str, progress: Progress) -> Run:
 
         add_equilibrium(page, equilibrium)
     add_effort(page, mechanism, findings)
-    return Run(result, page, _tables(recipe, mechanism, findings, claims, result), attachments=witness_files(recipe, findings))
+    tables, witnesses = _tables(recipe, mechanism, findings, claims, result), witness_files(recipe, findings)
+    return Run(result, page, tables, attachments=witnesses, replaces=WITNESS_FILE.format("*"))
 
 
 def _asked(scenario: AuditScenario) -> Sequence[str] | None:

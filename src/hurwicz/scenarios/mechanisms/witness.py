@@ -19,6 +19,7 @@ from hurwicz.scenarios.mechanisms.own_file import in_own_words
 from hurwicz.settings import PROPERTIES
 
 FORMAT = "hurwicz witness 1"
+WITNESS_FILE = "witness-{}.json"
 _SAME = 1e-6
 
 
@@ -71,7 +72,7 @@ def witness_files(recipe: Recipe, findings: Sequence[Finding]) -> dict[str, str]
     for finding in findings:
         if finding.witness is not None:
             content = {"format": FORMAT, "mechanism": recipe.to_dict(), "finding": finding.to_dict()}
-            made[f"witness-{finding.property}.json"] = json.dumps(content, indent=2, allow_nan=False) + "\n"
+            made[WITNESS_FILE.format(finding.property)] = json.dumps(content, indent=2, allow_nan=False) + "\n"
     return made
 
 
