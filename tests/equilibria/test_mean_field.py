@@ -22,10 +22,12 @@ from hurwicz.equilibria.mean_field import (
     tune,
 )
 from hurwicz.meanfield import (
+    AUCTION_SETTINGS,
     CLASSIC_GAMES,
     BatchedAuction,
     FirstPrice,
     action_values,
+    auction_setting,
     beach_bar,
     best_response,
     best_values,
@@ -262,8 +264,17 @@ def test_the_derivative_in_one_pass_is_that_of_the_parts():
     assert np.allclose(slope, jax.jit(jax.grad(in_parts))(logits), rtol=0.0, atol=1e-12)
 
 
-@pytest.mark.parametrize(("game", "theta", "tau"), [(AUCTION, QUANTITY, 1e-3), (beach_bar(), None, 0.0)], ids=["auction", "beach bar"])
-def test_defaults_reach_a_thousandth_in_settings_that_are_designed(game, theta, tau):
+def _first_price(name):
+    # markets side by side where the setting draws them; few rounds of the long sale
+    setting = auction_setting(name, grid=6, rounds=6 if name == "A8" else None)
+    markets = setting.markets(jax.random.key(1), 2) if setting.draw is not None else None
+    sold = {"quantity": jnp.full(setting.auction.rounds, setting.auction.supply / setting.auction.rounds)}
+    return setting.game(FirstPrice(6), markets), sold, setting.tau
+
+
+@pytest.mark.parametrize("name", [*AUCTION_SETTINGS, "beach bar"])
+def test_defaults_reach_a_thousandth_in_settings_that_are_designed(name):
+    game, theta, tau = (beach_bar(), None, 0.0) if name == "beach bar" else _first_price(name)
     found = solve_mean_field(MeanFieldProblem(game, theta, tau))
     assert found.status is Status.EQUILIBRIUM
     assert float(exploitability(game, jnp.asarray(found.value.policy), theta, tau)) == pytest.approx(found.value.exploitability, abs=1e-12)
