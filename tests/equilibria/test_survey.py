@@ -17,6 +17,16 @@ def test_rows_are_what_is_known() -> None:
     assert rows["discriminatory"].revenue == pytest.approx(0.5, abs=1e-4)  # k (n - k) / (n + 1) with k = 2, n = 3
 
 
+@pytest.mark.parametrize("name", ["first_price", "all_pay", "discriminatory"])
+def test_a_tender_is_its_auction_turned_round(name: str) -> None:
+    auction, tender = survey([name, f"{name}_procurement"])
+    assert tender.met
+    # costs as values, mirrored about 1: each unit that is sold costs the buyer 1 less what the bidder would have paid
+    units = 2 if name == "discriminatory" else 1
+    assert tender.revenue == pytest.approx(auction.revenue - units, abs=1e-4)
+    assert tender.epsilon == pytest.approx(auction.epsilon, abs=1e-9)
+
+
 def test_what_is_not_met_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--survey", "first_price"]) == 0
     assert "1 of 1 within 0.0001" in capsys.readouterr().out
