@@ -8,7 +8,7 @@ from scipy.stats import binom
 
 from hurwicz._foundation import InputError, NotConvergedError
 from hurwicz.equilibria import BestResponse, MonotoneStrategy, bayes_nash, certify
-from hurwicz.mechanisms import single_parameter
+from hurwicz.mechanisms import all_pay_procurement, single_parameter
 from hurwicz.mechanisms.several_units import discriminatory
 from hurwicz.mechanisms.single_item import all_pay, first_price, second_price
 from hurwicz.typespaces import FinitePrior, Interval, TruncatedNormal, Uniform
@@ -60,6 +60,25 @@ def test_first_price_with_a_reserve() -> None:
     values = np.linspace(0.5, 1.0, 41)
     assert np.abs(found.bid("bidder 1", values) - (values - (values**3 - 0.125) / (3.0 * values**2))).max() < 1e-4
     assert found.revenue == pytest.approx(17.0 / 32.0, abs=1e-4)  # Myerson's optimum for three bidders
+
+
+@pytest.mark.parametrize(("bidders", "reserve"), [(2, 0.5), (3, 0.2)])
+def test_all_pay_with_a_reserve(bidders: int, reserve: float) -> None:
+    """Who enters wins only where nobody else does: v F(v)^(n-1) = r; from there on b' = v (F^(n-1))'."""
+    entrant = reserve ** (1.0 / bidders)
+    for mechanism in (all_pay(bidders, reserve=reserve), all_pay_procurement(bidders, ceiling=1.0 - reserve)):
+        found = bayes_nash(mechanism).value
+        values = np.linspace(0.0, 1.0, 201)  # the knots
+        sells = mechanism.sides[0] < 0.0
+        bids = 1.0 - found.bid("seller 1", 1.0 - values) if sells else found.bid("bidder 1", values)
+        within = values > entrant
+        exact = reserve + (bidders - 1) / bidders * (values[within] ** bidders - entrant**bidders)
+        assert np.abs(bids[within] - exact).max() < 1e-9
+        assert np.all(bids[values < entrant - 1e-6] < reserve)
+        types = np.linspace(entrant, 1.0, 100_001)
+        paid = bidders * np.trapezoid(reserve + (bidders - 1) / bidders * (types**bidders - entrant**bidders), types)
+        kept = (1.0 - entrant**bidders) if sells else 0.0  # what the job is worth to the buyer, whenever anybody takes part
+        assert found.revenue == pytest.approx(paid - kept, abs=1e-4)
 
 
 def test_the_truth_is_found_where_it_is_dominant() -> None:

@@ -9,7 +9,8 @@ from hurwicz.equilibria.first_price_odes import first_price_odes
 from hurwicz.equilibria.games import FiniteGame, TabularGame, exploitability, gains
 from hurwicz.equilibria.learning import FictitiousPlay, Hedge, RegretMatching
 from hurwicz.equilibria.logit import LogitPath
-from hurwicz.equilibria.monotone import BestResponse, EnvelopeIteration, monotone_game
+from hurwicz.equilibria.monotone import BestResponse, EnvelopeIteration
+from hurwicz.equilibria.monotone_games import monotone_game
 from hurwicz.equilibria.protocol import Dynamics, drive
 from hurwicz.equilibria.reports_on_a_grid import ReportEquilibrium, report_equilibrium
 from hurwicz.equilibria.revelation import reveal

@@ -10,7 +10,8 @@ from jaxtyping import Float64
 
 from hurwicz._foundation import FloatArray, InputError
 from hurwicz.equilibria.learning import RegretMatching
-from hurwicz.equilibria.monotone import BestResponse, MonotoneGame
+from hurwicz.equilibria.monotone import BestResponse
+from hurwicz.equilibria.monotone_games import MonotoneGame
 from hurwicz.equilibria.sealed_bids import sealed_bid_game
 
 _PULL = 20.0

@@ -19,7 +19,8 @@ from hurwicz.equilibria.equilibrium import Equilibrium
 from hurwicz.equilibria.interim import CountsRoute, MonteCarloRoute, Route, TableRoute, ThresholdRoute
 from hurwicz.equilibria.learning import RegretMatching
 from hurwicz.equilibria.logit import LogitPath
-from hurwicz.equilibria.monotone import BestResponse, EnvelopeIteration, MonotoneGame, monotone_game
+from hurwicz.equilibria.monotone import BestResponse, EnvelopeIteration
+from hurwicz.equilibria.monotone_games import MonotoneGame, monotone_game
 from hurwicz.equilibria.protocol import Dynamics, OutOfTimeError, Progress, drive, within
 from hurwicz.equilibria.sealed_bids import sealed_bid_game
 from hurwicz.equilibria.steps import bids_told_apart

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from hurwicz._foundation import FloatArray, InputError, float64_array
 from hurwicz.equilibria.games import MixedProfile
 from hurwicz.equilibria.interim import CountsRoute, Route, TableRoute, ThresholdRoute, choose_route, count_distribution
-from hurwicz.equilibria.monotone import identical_groups
+from hurwicz.equilibria.monotone_games import identical_groups
 from hurwicz.equilibria.strategies import MixedStrategy
 from hurwicz.mechanisms import SingleParameterMechanism
 from hurwicz.typespaces import DensityPrior, FinitePrior, Interval, ProductPrior
