@@ -109,6 +109,23 @@ def test_asymmetric_first_price() -> None:
     assert found.welfare_ratio()[0] < 1.0
 
 
+def test_asymmetric_first_price_with_a_reserve() -> None:
+    prior = {"weak": UNIT, "strong": Uniform(Interval(0.0, 2.0))}
+    found = bayes_nash(first_price(list(prior), prior=prior, reserve=0.4)).value
+    assert found.epsilon <= 2e-4
+    assert max(float(found.bid(name, 0.399)) for name in prior) < 0.4
+    types = np.linspace(0.4, 1.0, 2001), np.linspace(0.4, 2.0, 2001)
+    bids = [np.asarray(found.bid(name, v)) for name, v in zip(prior, types, strict=True)]
+    assert [b[0] for b in bids] == pytest.approx([0.4, 0.4], abs=1e-3)
+    assert bids[0][-1] == pytest.approx(bids[1][-1], abs=1e-3)  # nobody bids more than the other may
+    at = np.linspace(0.47, 0.69, 12)
+    for one, other in ((0, 1), (1, 0)):
+        types_of = [np.interp([at - 0.02, at, at + 0.02], b, v) for b, v in zip(bids, types, strict=True)]
+        slope = (types_of[one][2] - types_of[one][0]) / 0.04
+        # phi_i' = F_i / f_i / (phi_j - b), the other's first-order condition; F / f = v for both
+        assert slope == pytest.approx(types_of[one][1] / (types_of[other][1] - at), rel=0.05)
+
+
 def test_a_prior_that_is_not_uniform() -> None:
     """b(v) = E[highest rival | below v] for any distribution: the truncated mean by quadrature."""
     prior = TruncatedNormal(0.0, 1.0, mean=0.3, sd=0.25)

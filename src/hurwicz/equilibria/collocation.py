@@ -78,7 +78,10 @@ class Collocation:
         degree = min(3, self.degree)
         fits: list[tuple[float, tuple[Any, ...], Any]] = []
         for bids in starts:
-            parts = [np.polynomial.chebyshev.chebfit(self._place(v), b, degree) for v, b in zip(game.values, bids, strict=True)]
+            parts = [
+                np.polynomial.chebyshev.chebfit(self._place(v[first:]), b[first:], degree)
+                for v, b, first in zip(game.values, bids, game.entrants, strict=True)
+            ]
             coefficients = np.asarray(np.concatenate(parts), dtype=np.float64)
             fitted = tuple(self._bids(game, coefficients, degree))
             fits.append((gains(game, fitted), fitted, coefficients))
@@ -162,9 +165,13 @@ class Collocation:
         self, game: MonotoneGame, coefficients: Float64[FloatArray, "coefficients"], degree: int
     ) -> list[Float64[FloatArray, "_knots"]]:
         parts = np.split(coefficients, len(game.groups))
-        curves = [np.polynomial.chebyshev.chebval(self._place(v), c) for v, c in zip(game.values, parts, strict=True)]
         assert all(len(c) == degree + 1 for c in parts)
-        return [np.asarray(np.maximum.accumulate(np.clip(b, game.low, game.high))) for b in curves]
+        curves = []
+        for g, (values, own) in enumerate(zip(game.values, parts, strict=True)):
+            curve = game.start[g].copy()
+            curve[game.entrants[g] :] = np.polynomial.chebyshev.chebval(self._place(values[game.entrants[g] :]), own)
+            curves.append(game.with_outsiders(g, curve))
+        return curves
 
     def _conditions(
         self, game: MonotoneGame, coefficients: Float64[FloatArray, "coefficients"], degree: int
@@ -174,10 +181,11 @@ class Collocation:
         h = self.width * (game.high - game.low)
         out = []
         for g, own in enumerate(bids):
-            rows = np.unique(np.linspace(1, len(own) - 2, min(len(own) - 2, 4 * self.degree)).round().astype(int))
+            least, last = game.entrants[g] + 1, len(own) - 2
+            rows = np.unique(np.linspace(least, last, min(last - least + 1, 4 * self.degree)).round().astype(int))
             keenest = 0 if game.side(g) < 0 else len(own) - 1
             values, at = game.side(g) * game.values[g][rows], own[rows]
-            high, low = np.minimum(at + h, game.high), np.maximum(at - h, game.low)
+            high, low = np.minimum(at + h, game.high), np.maximum(at - h, game.least(g))
             rivals = [law.knots[::4] for k, law in enumerate(laws) if k != game.groups[g][0]]
             ends = [law.knots[[0, -1]] for k, law in enumerate(laws) if k != game.groups[g][0]]
             points = np.concatenate([*rivals, *ends, own[[0, -1]]])

@@ -88,7 +88,7 @@ class BestResponse:
         moved = []
         for g, (own, (answer, _)) in enumerate(zip(state.bids, answers, strict=True)):
             aim = answer if self.degree is None else smooth(game, g, _rising(answer), laws, self.degree)
-            moved.append(_rising(own + self.damping * (aim - own)))
+            moved.append(game.with_outsiders(g, own + self.damping * (aim - own)))
         return Iterate(tuple(moved), gain, state.round + 1, best=state.best, gain_of_best=state.gain_of_best, stalled=stalled)
 
     def residual(self, game: MonotoneGame, state: Iterate) -> float:
@@ -142,7 +142,7 @@ class EnvelopeIteration:
         utility = floor + np.concatenate([[0.0], np.cumsum((share @ _WEIGHTS) * width)])
         pays = values * at.share - utility
         served = at.share > 1e-300
-        bids = np.where(served, np.maximum(self._bid_that_pays(game, pays, own, laws), self._least(game)), own)
+        bids = np.where(served, np.maximum(self._bid_that_pays(game, pays, own, laws), game.least(0)), own)
         moved = _rising(np.clip(bids, game.low, game.high))
         return Iterate((moved,), np.inf, state.round + 1, change=float(np.abs(moved - own).max()))
 
@@ -150,7 +150,7 @@ class EnvelopeIteration:
         self, game: MonotoneGame, pays: Float64[FloatArray, "knots"], own: Float64[FloatArray, "knots"], laws: Sequence[MonotoneStrategy]
     ) -> Float64[FloatArray, "knots"]:
         """T^{-1}, on a grid through the present bids and then on a finer one in each cell that matters."""
-        more = [[self._least(game)], 0.5 * (own[1:] + own[:-1]), np.linspace(max(own[0], game.low), game.high, 65)]
+        more = [[game.least(0)], 0.5 * (own[1:] + own[:-1]), np.linspace(max(own[0], game.low), game.high, 65)]
         points = np.unique(np.concatenate([own, *more]))
         payment = np.maximum.accumulate(game.interim(0, points, laws).payment)
         place = np.clip(np.searchsorted(payment, pays, side="left") - 1, 0, len(points) - 2)
@@ -161,10 +161,6 @@ class EnvelopeIteration:
         low, high = finer[rows, cell], finer[rows, cell + 1]
         share = np.where(high > low, (pays - low) / np.where(high > low, high - low, 1.0), 1.0)
         return np.asarray(near[rows, cell] + np.clip(share, 0.0, 1.0) * (near[rows, cell + 1] - near[rows, cell]))
-
-    @staticmethod
-    def _least(game: MonotoneGame) -> float:
-        return game.low if game.serious[0] is None else game.serious[0]
 
     def residual(self, game: MonotoneGame, state: Iterate) -> float:
         """Largest gain of a best response to the present profile."""

@@ -72,6 +72,7 @@ class MonotoneGame:
         bids: bids looked at first in a best response.
         start: bids of each group at its knots to begin with.
         serious: the least bid of each group that can get anything; ``None`` where any bid can.
+        entrants: place of each group's least knot that takes part; those before it bid what is not enough.
     """
 
     mechanism: SingleParameterMechanism
@@ -83,6 +84,18 @@ class MonotoneGame:
     bids: int
     start: Sequence[Float64[FloatArray, "_knots"]]
     serious: Sequence[float | None]
+    entrants: Sequence[int]
+
+    def least(self, group: int) -> float:
+        """The smallest bid that makes sense for whoever takes part."""
+        serious = self.serious[group]
+        return self.low if serious is None else serious
+
+    def with_outsiders(self, group: int, bids: Float64[FloatArray, "knots"]) -> Float64[FloatArray, "knots"]:
+        """Bids that rise from the least serious one on; who does not take part bids as at the start."""
+        first = self.entrants[group]
+        inside = np.maximum.accumulate(np.clip(bids[first:], self.least(group), self.high))
+        return np.concatenate([self.start[group][:first], inside])
 
     def prior(self, group: int) -> DensityPrior:
         """Of one member's type."""
@@ -180,7 +193,7 @@ def monotone_game(
     groups = identical_groups(mechanism, low, high, seed=seed)
     asked = choose_route(mechanism, low, high, seed=seed) if route is None else route
     serious = [_least_serious(mechanism, members[0], low, high) for members in groups]
-    values, start = [], []
+    values, start, entrants = [], [], []
     for members, least in zip(groups, serious, strict=True):
         prior = mechanism.prior.marginals[mechanism.agents[members[0]]]
         assert isinstance(prior, DensityPrior)
@@ -201,6 +214,7 @@ def monotone_game(
             out = bottom + (grid - bottom) * (least - bottom) / (entrant - bottom)
             first = np.where(grid < entrant, np.minimum(first, out - 1e-9 * (high - low)), first)
         values.append(grid)
+        entrants.append(0 if entrant is None else int(np.searchsorted(grid, entrant)))
         start.append(np.clip(np.maximum.accumulate(first), low, high))
     return MonotoneGame(
         mechanism=mechanism,
@@ -212,14 +226,18 @@ def monotone_game(
         bids=bids,
         start=start,
         serious=serious,
+        entrants=entrants,
     )
 
 
 def _least_serious(mechanism: SingleParameterMechanism, agent: int, low: float, high: float) -> float | None:
-    """The least bid that can get anything, found by bisection with every rival at its weakest; ``None`` where any bid can."""
-    if mechanism.sides[agent] < 0:
+    """The least bid that can get anything, found by bisection with every rival at its weakest; ``None`` where any bid can.
+
+    And where there are sellers too: how much is asked for is theirs to say.
+    """
+    if bool(np.any(mechanism.sides < 0.0)):
         return None
-    weakest = np.where(mechanism.sides > 0, low, high)
+    weakest = np.full(len(mechanism.agents), low)
 
     def share(bid: float) -> float:
         profile = weakest.copy()[None]
