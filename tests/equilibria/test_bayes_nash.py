@@ -62,6 +62,15 @@ def test_first_price_with_a_reserve() -> None:
     assert found.revenue == pytest.approx(17.0 / 32.0, abs=1e-4)  # Myerson's optimum for three bidders
 
 
+@pytest.mark.parametrize("bidders", [2, 3])
+def test_all_pay_bids_go_below_the_least_value(bidders: int) -> None:
+    """b(v) = integral of s d(s - 1)^(n-1) from 1 to v."""
+    found = bayes_nash(all_pay(bidders, prior=Uniform(Interval(1.0, 2.0)))).value
+    above = np.linspace(0.0, 1.0, 201)
+    exact = above ** (bidders - 1) + (bidders - 1) / bidders * above**bidders
+    assert np.abs(found.bid("bidder 1", 1.0 + above) - exact).max() < 1e-4
+
+
 @pytest.mark.parametrize(("bidders", "reserve"), [(2, 0.5), (3, 0.2)])
 def test_all_pay_with_a_reserve(bidders: int, reserve: float) -> None:
     """Who enters wins only where nobody else does: v F(v)^(n-1) = r; from there on b' = v (F^(n-1))'."""

@@ -96,8 +96,8 @@ def bayes_nash(
         knots: values at which monotone strategies are found.
         types: cells of an interval for mixed strategies, 50 if omitted; of each component of other mechanisms' types.
         bids: grid: how many, which, or which for each agent; 801 looked at first (monotone) or 101 (mixed) if omitted.
-        bid_range: smallest and largest bid; if omitted the span of the type spaces, for monotone strategies twice and four times as high
-            where buyers press on its end (third price).
+        bid_range: smallest and largest bid; if omitted the span of the type spaces, for monotone strategies from zero on, or twice and four
+            times as high, where buyers press on an end of it (all-pay, third price).
         tolerance: largest gain wanted, as a share of the range of bids; over all bids, except with ``strategies="mixed"`` and finite
             types, where it is the gain among the bids of the grid.
         steps: most rounds of each dynamics.

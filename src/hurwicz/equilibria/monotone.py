@@ -142,15 +142,17 @@ class EnvelopeIteration:
         utility = floor + np.concatenate([[0.0], np.cumsum((share @ _WEIGHTS) * width)])
         pays = values * at.share - utility
         served = at.share > 1e-300
-        bids = np.where(served, np.maximum(self._bid_that_pays(game, pays, own, laws), game.least(0)), own)
+        paying, free = self._bid_that_pays(game, pays, own, laws)
+        # who gets nothing makes no bid that costs something
+        bids = np.where(served, np.maximum(paying, game.least(0)), np.minimum(own, free))
         moved = _rising(np.clip(bids, game.low, game.high))
         return Iterate((moved,), np.inf, state.round + 1, change=float(np.abs(moved - own).max()))
 
     def _bid_that_pays(
         self, game: MonotoneGame, pays: Float64[FloatArray, "knots"], own: Float64[FloatArray, "knots"], laws: Sequence[MonotoneStrategy]
-    ) -> Float64[FloatArray, "knots"]:
-        """T^{-1}, on a grid through the present bids and then on a finer one in each cell that matters."""
-        more = [[game.least(0)], 0.5 * (own[1:] + own[:-1]), np.linspace(max(own[0], game.low), game.high, 65)]
+    ) -> tuple[Float64[FloatArray, "knots"], float]:
+        """T^{-1}, on a grid through the present bids and a finer one in each cell that matters; and the highest bid that costs nothing."""
+        more = [[game.least(0)], 0.5 * (own[1:] + own[:-1]), np.linspace(game.low, game.high, 65)]
         points = np.unique(np.concatenate([own, *more]))
         payment = np.maximum.accumulate(game.interim(0, points, laws).payment)
         place = np.clip(np.searchsorted(payment, pays, side="left") - 1, 0, len(points) - 2)
@@ -160,7 +162,8 @@ class EnvelopeIteration:
         rows = np.arange(len(pays))
         low, high = finer[rows, cell], finer[rows, cell + 1]
         share = np.where(high > low, (pays - low) / np.where(high > low, high - low, 1.0), 1.0)
-        return np.asarray(near[rows, cell] + np.clip(share, 0.0, 1.0) * (near[rows, cell + 1] - near[rows, cell]))
+        paying = near[rows, cell] + np.clip(share, 0.0, 1.0) * (near[rows, cell + 1] - near[rows, cell])
+        return np.asarray(paying), float(points[max(int(np.searchsorted(payment, 0.0, side="right")) - 1, 0)])
 
     def residual(self, game: MonotoneGame, state: Iterate) -> float:
         """Largest gain of a best response to the present profile."""

@@ -71,17 +71,19 @@ class Search:
         return replace(on_grid, stats=on_grid.stats | {"tried": [tried]}) if on_grid.value.epsilon < smooth.value.epsilon else smooth
 
     def widened(self, knots: int, looked: int, types: int | None = None) -> Solution[Equilibrium]:
-        """Monotone strategies; where none are found and buyers press on the highest bid, of a range twice and four times as high."""
+        """Monotone strategies; where none are found and buyers press on an end of the bids, from zero on, or twice and four times as high."""
         found = self.monotone(knots, looked, types)
         if self.bid_range is not None:
             return found
         low, high = bid_span(self.mechanism, {}, None)
-        for times in (2.0, 4.0):
-            if found.status.ok or self.late or not _presses(found.value, low + 0.5 * times * (high - low)):
+        wider = [(low, low + times * (high - low), low + 0.5 * times * (high - low)) for times in (2.0, 4.0)]
+        for least, most, end in [(0.0, high, low), *wider] if low > 0.0 else wider:
+            if found.status.ok or self.late:
                 break
-            wider = replace(self, bid_range=(low, low + times * (high - low))).monotone(knots, looked, types)
-            tried = {name: found.stats[name] for name in ("kind", "dynamics", "rounds", "residual", "why")}
-            found = replace(wider, stats=wider.stats | {"tried": [tried, *wider.stats["tried"]]})
+            if _presses(found.value, end):
+                again = replace(self, bid_range=(least, most)).monotone(knots, looked, types)
+                tried = {name: found.stats[name] for name in ("kind", "dynamics", "rounds", "residual", "why")}
+                found = replace(again, stats=again.stats | {"tried": [tried, *again.stats["tried"]]})
         return found
 
     def mixed(
@@ -241,10 +243,10 @@ class Search:
         return Solution(Equilibrium(self.mechanism, made, certificate), status, stats)
 
 
-def _presses(found: Equilibrium, high: float) -> bool:
-    """Whether one type in a thousand of a buyer bids as much as it may."""
+def _presses(found: Equilibrium, end: float) -> bool:
+    """Whether one type in a thousand of a buyer makes the least or the most bid that it may."""
     sides = dict(zip(found.mechanism.agents, found.mechanism.sides.tolist(), strict=True))
-    return any(sides[name] > 0.0 and float(law.at(np.asarray([high]))[0]) > 1e-3 for name, law in found.strategies.items())
+    return any(sides[name] > 0.0 and float(law.at(np.asarray([end]))[0]) > 1e-3 for name, law in found.strategies.items())
 
 
 def _over_all_bids(found: Solution[Equilibrium]) -> Solution[Equilibrium]:
