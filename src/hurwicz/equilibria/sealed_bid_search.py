@@ -71,7 +71,7 @@ class Search:
         return replace(on_grid, stats=on_grid.stats | {"tried": [tried]}) if on_grid.value.epsilon < smooth.value.epsilon else smooth
 
     def widened(self, knots: int, looked: int, types: int | None = None) -> Solution[Equilibrium]:
-        """Monotone strategies; where none are found and buyers press on an end of the bids, from zero on, or twice and four times as high."""
+        """Monotone strategies; none found and buyers pressing on an end of the range, one from zero, or twice and four times as high."""
         found = self.monotone(knots, looked, types)
         if self.bid_range is not None:
             return found
