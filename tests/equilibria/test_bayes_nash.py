@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import binom
 
 from hurwicz._foundation import InputError, NotConvergedError
-from hurwicz.equilibria import BestResponse, MonotoneStrategy, bayes_nash, certify
+from hurwicz.equilibria import BestResponse, MonotoneStrategy, bayes_nash, certify, monotone_game
 from hurwicz.mechanisms import all_pay_procurement, single_parameter
 from hurwicz.mechanisms.several_units import discriminatory
 from hurwicz.mechanisms.single_item import all_pay, first_price, second_price
@@ -133,6 +133,14 @@ def test_asymmetric_first_price_with_a_reserve() -> None:
         slope = (types_of[one][2] - types_of[one][0]) / 0.04
         # phi_i' = F_i / f_i / (phi_j - b), the other's first-order condition; F / f = v for both
         assert slope == pytest.approx(types_of[one][1] / (types_of[other][1] - at), rel=0.05)
+
+
+def test_who_can_pay_no_reserve_is_not_searched_apart() -> None:
+    prior = {"weak": UNIT, "strong": Uniform(Interval(0.0, 2.0))}
+    game = monotone_game(first_price(list(prior), prior=prior, reserve=1.5), knots=41, bids=41)
+    assert game.serious == [None, 1.5]
+    assert game.entrants[0] == 0
+    assert game.values[1][game.entrants[1]] == 1.5
 
 
 def test_a_prior_that_is_not_uniform() -> None:

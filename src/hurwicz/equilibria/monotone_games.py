@@ -14,6 +14,8 @@ from hurwicz.equilibria.strategies import MonotoneStrategy
 from hurwicz.mechanisms import SingleParameterMechanism
 from hurwicz.typespaces import DensityPrior, Interval, Prior, ProductPrior
 
+_FEW = 4  # knots of types that take part: fewer are not searched apart from those that stay out
+
 
 def same_prior(one: Prior, other: Prior) -> bool:
     """Whether two priors are the same distribution, as far as their values at 33 points tell."""
@@ -194,7 +196,7 @@ def monotone_game(
     asked = choose_route(mechanism, low, high, seed=seed) if route is None else route
     serious = [_least_serious(mechanism, members[0], low, high) for members in groups]
     values, start, entrants = [], [], []
-    for members, least in zip(groups, serious, strict=True):
+    for g, (members, least) in enumerate(zip(groups, serious, strict=True)):
         prior = mechanism.prior.marginals[mechanism.agents[members[0]]]
         assert isinstance(prior, DensityPrior)
         assert isinstance(prior.space, Interval)
@@ -213,8 +215,11 @@ def monotone_game(
             # whoever stays out bids what is plainly not enough
             out = bottom + (grid - bottom) * (least - bottom) / (entrant - bottom)
             first = np.where(grid < entrant, np.minimum(first, out - 1e-9 * (high - low)), first)
+        inside = 0 if entrant is None else int(np.searchsorted(grid, entrant))
+        if len(grid) - inside < _FEW:
+            inside, serious[g] = 0, None
         values.append(grid)
-        entrants.append(0 if entrant is None else int(np.searchsorted(grid, entrant)))
+        entrants.append(inside)
         start.append(np.clip(np.maximum.accumulate(first), low, high))
     return MonotoneGame(
         mechanism=mechanism,

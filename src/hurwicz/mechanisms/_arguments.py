@@ -24,9 +24,9 @@ def number(mechanism: str, name: str, value: float, *, least: float = 0.0, above
     """``value`` as a float in [least, most], or in (least, most] where ``above``.
 
     Raises:
-        InputError: outside, or not finite.
+        InputError: outside, not finite, or no number.
     """
-    given = float(value)
+    given = _as_float(value)
     if not np.isfinite(given) or given < least or given > most or (above and given == least):
         sign = ">" if above else ">="
         ceiling = "" if np.isinf(most) else f" and <= {most:g}"
@@ -38,11 +38,19 @@ def count(mechanism: str, name: str, value: int, *, least: int = 1) -> int:
     """``value`` as a whole number of at least ``least``.
 
     Raises:
-        InputError: fewer, or not whole.
+        InputError: fewer, not whole, or no number.
     """
-    if isinstance(value, bool) or int(value) != value or value < least:
+    if isinstance(value, bool | str) or not _as_float(value).is_integer() or value < least:
         raise InputError(f"{mechanism}: expected a whole number of {name} of at least {least}, got {value!r}")
     return int(value)
+
+
+def _as_float(value: Any) -> float:
+    """NaN for what is no number."""
+    try:
+        return float(value)
+    except (TypeError, ValueError, OverflowError):
+        return float("nan")
 
 
 def one_each(
