@@ -142,7 +142,7 @@ def equilibrium(
     grid: Annotated[int | None, typer.Option(help="Finitely many types an agent: the middles of as many cells.")] = None,
     option: _OptionOption = None,
     tolerance: Annotated[float, typer.Option(help="Largest gain from another bid, as a share of the range of bids.")] = 1e-4,
-    seconds: Annotated[float, typer.Option(help="Time that the search may take.")] = 60.0,
+    seconds: Annotated[float, typer.Option(help="Time that the search may take.")] = 300.0,
     bid_range: Annotated[
         tuple[float, float] | None,
         typer.Option(help="Least and greatest bid, e.g. 0 2; that of the types if left out, and more where bidders press on it."),

@@ -236,7 +236,7 @@ class EquilibriumScenario(MechanismTable):
 
     kind: Literal["equilibrium"] = Field("equilibrium", description='"equilibrium"')
     tolerance: Positive = Field(1e-4, description="largest gain of any type from another bid, as a share of the range of bids")
-    seconds: Positive = Field(60.0, description="time that the search may take (exit code 3 where it was too short)")
+    seconds: Positive = Field(300.0, description="time that the search may take (exit code 3 where it was too short)")
     bid_range: list[float] | None = Field(
         None,
         min_length=2,
