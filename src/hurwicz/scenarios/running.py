@@ -6,6 +6,7 @@ import json
 import os
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -71,11 +72,16 @@ def run_scenario(
         >>> round(run.result["objective"], 3)
         2051.526
     """
-    if out is not None:
-        _writable(out)
-    if resume:
-        _resumable(scenario, out)
-    run = _runner(scenario, out, resume)(scenario, name, progress or _silent)
+    made = [] if out is None else _writable(out)
+    try:
+        if resume:
+            _resumable(scenario, out)
+        run = _runner(scenario, out, resume)(scenario, name, progress or _silent)
+    except BaseException:
+        for folder in made:  # those in which something was kept are not empty, and stay
+            with suppress(OSError):
+                folder.rmdir()
+        raise
     if out is not None and run.kept:
         run, html = _drawn(run, scenario)
         result = json.dumps(run.result, indent=2, allow_nan=False) + "\n"
@@ -138,14 +144,16 @@ def _silent(what: str, fraction: float) -> None:
     """Progress that nobody watches."""
 
 
-def _writable(folder: Path) -> None:
-    """Find out before the work, not after it, that the result has nowhere to go."""
+def _writable(folder: Path) -> list[Path]:
+    """Find out before the work, not after it, that the result has nowhere to go; the folders made for it, the innermost first."""
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
         raise InputError(f"--out {folder}: cannot be written ({error.strerror}); name another folder") from error
+    return missing
 
 
 def _write_whole(folder: Path, contents: dict[str, str]) -> list[Path]:
