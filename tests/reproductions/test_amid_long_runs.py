@@ -16,7 +16,7 @@ from hurwicz.reproductions.amid.long_runs import Comparison, compare, long_runs,
 from hurwicz.reproductions.amid.planned import SETTLED, PlannedSale, shares_of, sold_by
 from hurwicz.reproductions.amid.size import Size
 
-TINY = Size(grid=4, long_grid=4, rounds=2, seeds=1, steps=8, markets=2, held_out=3, width=4, perturbations=30)
+TINY = Size(grid=4, long_grid=4, rounds=2, seeds=1, steps=8, markets=2, held_out=3, width=4, softness=1e-3, perturbations=30)
 
 
 @pytest.mark.slow

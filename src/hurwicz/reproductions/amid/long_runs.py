@@ -42,7 +42,7 @@ _HELD_OUT = 10_000  # seed of the markets that no rule is trained on
 _PLAIN, _WITHHELD = "first price, equal shares of all there is", "first price, best equal shares"
 _POSTED, _PLANNED = "best posted prices", "best planned sale, blind to the bids"
 LONG = "A8"  # whose horizon asks for a start and a search of its own: what a start loses and a step spoils adds up over the rounds
-_LONG_SOFTNESS, _LONG_RATE = 1e-3, 0.5  # over those of the others
+_LONG_SOFTNESS, _LONG_RATE = 1e-6, 0.5  # at most, and over that of the others
 _PRICES = np.arange(80) / 80
 _PARTS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)  # of the supply that first price may sell
 
@@ -203,7 +203,9 @@ def _start(setting: Setting, rule: TableRule | NetworkRule, best: MeanFieldDesig
 
     from hurwicz.meanfield import posted_price_head, static_head
 
-    softness = size.network_softness if isinstance(rule, NetworkRule) else size.softness * (_LONG_SOFTNESS if setting.name == LONG else 1.0)
+    softness = size.network_softness if isinstance(rule, NetworkRule) else size.softness
+    if setting.name == LONG:
+        softness = min(softness, _LONG_SOFTNESS)
     head = posted_price_head(rule.grid, jnp.asarray(best.theta["price"]), softness=softness)
     if setting.static:
         head = static_head(head, jnp.asarray(shares_of(best.theta["quantity"], setting.auction.supply)))

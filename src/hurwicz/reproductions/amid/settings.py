@@ -13,7 +13,7 @@ from hurwicz.reproductions.amid.long_runs import compare, rows_of
 from hurwicz.reproductions.amid.size import Size
 from hurwicz.reproductions.claim import Context, Plot
 
-QUICK = Size(grid=10, rounds=6, seeds=1, steps=10, markets=3, held_out=6, width=16, perturbations=100)
+QUICK = Size(grid=10, rounds=6, seeds=1, steps=10, markets=3, held_out=6, width=16, softness=1e-3, perturbations=100)
 """Seconds a setting: the order of the rules, not their figures."""
 _SIZES = {"A8": replace(QUICK, long_grid=40, steps=8)}  # a minute: its drift is narrower than the step of a coarser grid
 _SMALL = " Small: `make reproduce-long` runs the literature's size over five seeds."

@@ -29,7 +29,8 @@ class Size:
         network_softness: as ``softness`` below, for A3's network.
         network_entropy: at the first step of A3's search, over the setting's own; it falls to that. Above 1, with a softness near .05,
             the search crosses the steps between two prices: it gains far more, or ends below the posted prices, as the seed will have it.
-        softness: of the posted prices that searches begin at: the smaller, the nearer the start, and the slower it is left.
+        softness: of the posted prices that searches begin at: the smaller, the nearer the start, and the slower it is left. A coarse grid
+            allows for more of it.
         noise: standard deviation of what is added to the start, on logits, so that seeds differ.
         markets: that A3's rule is trained on, drawn anew for every seed.
         held_out: markets that it is then tried on.
@@ -46,7 +47,7 @@ class Size:
     network_rate: float = 0.32
     network_softness: float = 1e-3
     network_entropy: float = 1.0
-    softness: float = 1e-3
+    softness: float = 1e-4
     noise: float = 0.01
     markets: int = 16
     held_out: int = 64
@@ -60,7 +61,7 @@ class Size:
             raise InputError(f"long runs: expected counts >= 1, a grid >= 2, rates and an entropy > 0 and a noise >= 0, got {self}")
 
 
-SMALL = Size(grid=20, rounds=20, seeds=5, steps=25, markets=6, held_out=12, width=32)
+SMALL = Size(grid=20, rounds=20, seeds=5, steps=25, markets=6, held_out=12, width=32, softness=1e-3)
 """About forty minutes of one core."""
 
 
