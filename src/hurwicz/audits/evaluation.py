@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import itertools
 from collections.abc import Mapping, Sequence
 from time import perf_counter, time
 from typing import Any
@@ -15,9 +14,9 @@ from hurwicz._foundation import FloatArray, InputError
 from hurwicz.audits.effort import Effort
 from hurwicz.audits.executors import Executor, Serial
 from hurwicz.audits.pace import Kept
-from hurwicz.audits.profiles import CheckedPayments, Profiles, all_finite, column, plain, rows_of, same_outcomes, stack_outcomes
+from hurwicz.audits.profiles import CheckedPayments, Profiles, all_finite, column, corners, plain, rows_of, same_outcomes, stack_outcomes
 from hurwicz.settings import DirectMechanism, Outcomes
-from hurwicz.typespaces import Box, Finite, TypeSpace
+from hurwicz.typespaces import Finite, TypeSpace
 
 _DEAR = 5e-3  # seconds an outcome
 
@@ -372,17 +371,7 @@ class Evaluator:
 
     def corner_profiles(self, most: int = 64) -> Profiles:
         """Profiles of extreme types (all corners of small settings, lowest and highest for each agent otherwise)."""
-        ends = {name: _ends(self.spaces[name]) for name in self.agents}
-        ends = {name: g[[0, len(g) - 1]] if len(g) > 1 else g[[0, 0]] for name, g in ends.items()}
-        count = len(self.agents)
-        if 2**count <= most:
-            rows = list(itertools.product((0, 1), repeat=count))
-        else:
-            rows = [(0,) * count, (1,) * count]
-            rows += [tuple(int(j == k) for j in range(count)) for k in range(count)]
-            rows += [tuple(int(j != k) for j in range(count)) for k in range(count)]
-            rows = rows[:most]
-        return {name: ends[name][[row[k] for row in rows]] for k, name in enumerate(self.agents)}
+        return corners(self.spaces, most)
 
     def spent(self, **more: Any) -> dict[str, Any]:
         """The effort so far, as a finding reports it."""
@@ -394,10 +383,6 @@ def _row(argument: Any, k: int) -> Any:
     if isinstance(argument, Outcomes):
         return argument.one(k)
     return {name: values[k] for name, values in argument.items()}
-
-
-def _ends(space: TypeSpace) -> NDArray[Any]:
-    return np.stack([space.low, space.high]) if isinstance(space, Box) else space.grid(2)
 
 
 class UnsteadyError(InputError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -158,3 +159,18 @@ def shown(value: Any) -> str:
 def one_profile(profile: Mapping[str, Any], agents: Sequence[str]) -> Profiles:
     """A single profile as a batch of one."""
     return stacked([profile], agents)
+
+
+def corners(spaces: Mapping[str, TypeSpace], most: int) -> Profiles:
+    """Profiles of extreme types: all corners if they are no more than ``most``, else all alike and one agent unlike the others."""
+    ends = {name: np.stack([s.low, s.high]) if isinstance(s, Box) else s.grid(2) for name, s in spaces.items()}
+    ends = {name: g[[0, len(g) - 1]] if len(g) > 1 else g[[0, 0]] for name, g in ends.items()}
+    count = len(spaces)
+    if 2**count <= most:
+        rows = list(itertools.product((0, 1), repeat=count))
+    else:
+        rows = [(0,) * count, (1,) * count]
+        rows += [tuple(int(j == k) for j in range(count)) for k in range(count)]
+        rows += [tuple(int(j != k) for j in range(count)) for k in range(count)]
+        rows = rows[:most]
+    return {name: ends[name][[row[k] for row in rows]] for k, name in enumerate(spaces)}

@@ -201,8 +201,9 @@ def monotone_game(
         assert isinstance(prior, DensityPrior)
         assert isinstance(prior.space, Interval)
         bottom, top = prior.space.low, prior.space.high
-        alone = len(groups) > 1 or least is None or not bottom < least < top
-        entrant = least if least is None or alone else _least_entrant(asked, members[0], len(members), least, prior)
+        entrant = least
+        if least is not None and len(groups) == 1 and bottom < least < top:
+            entrant = _least_entrant(asked, members[0], len(members), least, prior)
         grid = np.linspace(bottom, top, knots)
         if entrant is not None and bottom < entrant < top:
             # Just below the least type that takes part and at it, so that no cell of values straddles the jump.

@@ -196,11 +196,14 @@ class Search:
         about = low + high
         buyers = replace(self, mechanism=reverse(self.mechanism, about=about), bid_range=(about - game.high, about - game.low))
         found = buyers.monotone(len(game.values[0]), bids)
-        bought = [found.value.strategies[self.mechanism.agents[members[0]]] for members in game.groups]
-        laws = [law for law in bought if isinstance(law, MonotoneStrategy)]
-        turned = replace(game, values=[about - law.values[::-1] for law in laws])
-        asks = tuple(about - law.bids[::-1] for law in laws)
-        return self._finish(turned, route, Solution(asks, found.status, found.stats), limit, found.stats["tried"])
+        values, asks = [], []
+        for members in game.groups:
+            law = found.value.strategies[self.mechanism.agents[members[0]]]
+            assert isinstance(law, MonotoneStrategy)
+            values.append(about - law.values[::-1])
+            asks.append(about - law.bids[::-1])
+        run = Solution(tuple(asks), found.status, found.stats)
+        return self._finish(replace(game, values=values), route, run, limit, found.stats["tried"])
 
     def _plan(self, game: MonotoneGame, span: float) -> list[tuple[Dynamics[Any, Any, Any], int, int, float]]:
         """Dynamics, most rounds, rounds between looks, and gain at which to stop.

@@ -146,8 +146,8 @@ def _silent(what: str, fraction: float) -> None:
 
 def _writable(folder: Path) -> list[Path]:
     """Find out before the work, not after it, that the result has nowhere to go; the folders made for it, the innermost first."""
-    missing = [path for path in (folder, *folder.parents) if not path.exists()]
     try:
+        missing = [path for path in (folder, *folder.parents) if not path.exists()]
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             pass
